@@ -1,0 +1,1 @@
+"""Turn files of papers into a durable, searchable collection. Knows nothing of questions, prompts or answers."""

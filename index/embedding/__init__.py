@@ -1,0 +1,1 @@
+"""Turn passages and questions into unit vectors. Knows nothing of storage or search."""

@@ -1,0 +1,372 @@
+"""A durable, searchable collection of papers in one folder. Knows nothing of questions, prompts or answers.
+
+SQLite is the one source of truth: papers, sentence offsets, passages and their vectors. The FAISS file and the
+keyword folder are derived from it and stamped with the generation they reflect, so they can be lost, stale or
+damaged without a wrong result: they are caught up, or built again.
+
+Every change is one SQLite transaction and raises the generation. A process killed at any instant loses at most
+the batch it was embedding. One process writes at a time (:mod:`index.lock`); any number read, each from one
+consistent generation.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import database
+from .database import FILE_NAME, FORMAT_VERSION, StoredPaper, read_generation, read_meta, read_vectors
+from .embedding.encoder import Encoder, Vectors
+from .errors import IndexMismatchError, IndexNotFoundError, IndexStoreError
+from .filters import Where
+from .ingest import Ingest, IngestReport, Progress
+from .keywords import KeywordIndex
+from .lock import writer_lock
+from .paper import Paper
+from .readers import Rejected
+from .vectors import Keys, VectorIndex, difference
+
+_ROWS_PER_READ = 2_000
+_NO_KEYS: Keys = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What one search found, all from one generation of the index.
+
+    Attributes:
+        papers: Stored papers by key; the union of both searches.
+        by_meaning: Keys by dense search, best first.
+        by_keyword: Keys by keyword search, best first.
+        document_frequency: For each question term, how many papers of the collection hold it.
+        total: Papers in the collection.
+    """
+
+    papers: dict[int, StoredPaper]
+    by_meaning: tuple[int, ...]
+    by_keyword: tuple[int, ...]
+    document_frequency: dict[str, int]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding of :meth:`PaperStore.check`."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class PaperStore:
+    """A collection of papers in a folder; see the module's docstring for what it promises.
+
+    Open one with :meth:`open`. It may be used from several threads.
+    """
+
+    def __init__(self, folder: Path, encoder: Encoder) -> None:
+        self.folder = folder
+        self.encoder = encoder
+        self._vectors_path = folder / "vectors.faiss"
+        self._lock = threading.RLock()
+        self._vectors = VectorIndex(encoder.dimension)
+        self._keywords = KeywordIndex(folder / "keywords")
+        self.interrupted: str | None = None  # the source of an add that did not come to its end
+
+    @classmethod
+    def open(
+        cls, folder: Path, encoder: Encoder, *, create: bool = False, progress: Progress | None = None
+    ) -> "PaperStore":
+        """Open the index in ``folder``, checking that it fits; derived files are mended when they need it.
+
+        Args:
+            folder: The index folder.
+            encoder: The embedding model; it must be the one the index was made with.
+            create: Make an empty index if there is none.
+            progress: Told about a rebuild of what is derived.
+
+        Raises:
+            IndexNotFoundError: If there is no index and ``create`` is false.
+            IndexMismatchError: If it was made by another version or with another embedding model.
+            IndexCorruptError: If the database cannot be read.
+        """
+        if not (folder / FILE_NAME).exists():
+            if not create:
+                raise IndexNotFoundError(f"There is no index at {folder}. Make one: citewell add FILE --index {folder}")
+            database.create(folder, encoder)
+        store = cls(folder, encoder)
+        with store._read() as db:
+            meta = read_meta(db)
+        store._check_manifest(meta)
+        store.interrupted = meta.get("adding")
+        store._load_derived(progress)
+        return store
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        with self._read() as db:
+            return database.count_papers(db)
+
+    def paper(self, paper_id: str) -> Paper:
+        """Return one paper.
+
+        Raises:
+            KeyError: If there is none with this id.
+        """
+        with self._read() as db:
+            _, paper = database.find_paper(db, paper_id)
+        if paper is None:
+            raise KeyError(paper_id)
+        return paper
+
+    def papers(self, where: Where | None = None) -> list[Paper]:
+        """Return the papers that pass the filter, in the order they were added."""
+        with self._read() as db:
+            return database.list_papers(db, *(where or Where()).to_sql())
+
+    def candidates(self, vector: Vectors, terms: Sequence[str], limit: int, where: Where | None = None) -> Candidates:
+        """Search by meaning and by keyword, and load what was found, all from one generation.
+
+        Args:
+            vector: Unit vector of the question, float32, shape (dimension,).
+            terms: Terms of the question, from :func:`index.terms.question_terms`.
+            limit: Papers per search, at least 1.
+            where: Filter; it is applied inside both searches.
+        """
+        with self._read() as db:
+            with self._lock:  # both searches must see the generation this transaction sees
+                self._catch_up(db)
+                papers, passages = _allowed(db, where)
+                by_meaning = self._nearest_papers(db, vector, limit, passages)
+                by_keyword = self._keywords.search(terms, limit, papers)
+                frequencies = self._keywords.document_frequencies(terms)
+            found = dict.fromkeys([*by_meaning, *by_keyword])
+            # Another process's keyword index can be a moment older than this snapshot: what is gone is left out.
+            stored = database.load_papers(db, found, self.encoder.dimension)
+            total = database.count_papers(db)
+        return Candidates(
+            papers=stored,
+            by_meaning=tuple(key for key in by_meaning if key in stored),
+            by_keyword=tuple(key for key in by_keyword if key in stored),
+            document_frequency=frequencies,
+            total=total,
+        )
+
+    def check(self) -> list[Check]:
+        """Examine everything that is stored; see ``citewell doctor``. Changes nothing."""
+        with self._read() as db, self._lock:
+            self._catch_up(db)
+            verdict = str(db.execute("PRAGMA integrity_check").fetchone()[0])
+            papers = database.count_papers(db)
+            orphans = db.execute("SELECT count(*) FROM passages WHERE paper NOT IN (SELECT key FROM papers)")
+            bare = db.execute("SELECT count(*) FROM papers WHERE key NOT IN (SELECT paper FROM passages)")
+            stray, unsearchable = orphans.fetchone()[0], bare.fetchone()[0]
+            keys, vectors = read_vectors(db, None, self.encoder.dimension)
+            adding = read_meta(db).get("adding")
+            order = np.argsort(self._vectors.keys())
+            same = np.array_equal(self._vectors.keys()[order], keys)
+            same = same and np.array_equal(self._vectors.vectors()[order], vectors)
+            known = len(self._keywords)
+        return [
+            Check("database", verdict == "ok", f"SQLite integrity check: {verdict}"),
+            Check(
+                "papers",
+                stray == unsearchable == 0,
+                f"{papers} papers, {stray} passages without a paper, {unsearchable} papers without a passage",
+            ),
+            Check(
+                "vectors",
+                bool(same),
+                f"{len(order)} vectors in FAISS, {len(keys)} in SQLite, {'equal' if same else 'different'}",
+            ),
+            Check("keywords", known == papers, f"{known} papers in the keyword index, {papers} in SQLite"),
+            Check(
+                "last add",
+                adding is None,
+                f"adding {adding} was interrupted; add it again to finish" if adding else "nothing was interrupted",
+            ),
+        ]
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    def add(
+        self, records: Iterable[Paper | Rejected], source: str = "papers", progress: Progress | None = None
+    ) -> IngestReport:
+        """Add papers, or update those whose id is known. Equal papers cost nothing.
+
+        The work is committed in batches: what is written stays written if the call is interrupted, and
+        calling it again with the same records continues where it stopped.
+
+        Args:
+            records: Papers, and rejected records, which are passed on to the report.
+            source: Where they come from, for messages.
+            progress: Told after each batch.
+
+        Raises:
+            IndexLockedError: If another process is writing.
+            IndexStoreError: If the disk is full or the folder cannot be written; earlier batches stay.
+        """
+        with self._writing() as touched:
+            ingest = Ingest(self.encoder, self._read, self._write_transaction, progress)
+            with self._connection() as db:
+                database.set_meta(db, "adding", source)
+            for record in records:
+                ingest.take(record)
+            ingest.flush()
+            touched.update(ingest.touched)
+            with self._connection() as db:
+                database.set_meta(db, "adding", None)
+        self.interrupted = None
+        return ingest.report()
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete papers by id and return how many there were. Unknown ids are passed over.
+
+        Raises:
+            IndexLockedError: If another process is writing.
+        """
+        with self._writing() as touched:
+            with self._write_transaction() as db:
+                gone = database.delete_papers(db, ids)
+            touched.update(gone)
+        return len(gone)
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[set[int]]:
+        """Hold the write lock, and save the derived indexes at the end.
+
+        Yields:
+            A set for the keys of the papers that were added, changed or deleted.
+        """
+        touched: set[int] = set()
+        with writer_lock(self.folder):
+            with self._read() as db:
+                before = read_generation(db)
+            yield touched
+            self._save_derived(touched if self._keywords.generation == before else None)
+
+    @contextmanager
+    def _write_transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._connection() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        """A connection inside one read transaction: everything read through it is of one generation."""
+        with self._connection() as db:
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with database.translated(self.folder), database.connect(self.folder / FILE_NAME) as db:
+            yield db
+
+    def _save_derived(self, touched: set[int] | None) -> None:
+        """Bring the files of both derived indexes to the current generation. The write lock is held.
+
+        Args:
+            touched: The papers that changed since the keyword index's generation; None if not known.
+        """
+        with self._read() as db, self._lock:
+            self._catch_up_vectors(db)
+            self._vectors.save(self._vectors_path)
+            generation = read_generation(db)
+            if touched is None:
+                self._keywords.rebuild(database.keyword_texts(db, None), generation)
+            elif self._keywords.generation != generation:
+                self._keywords.update(touched, database.keyword_texts(db, touched), generation)
+
+    def _load_derived(self, progress: Progress | None) -> None:
+        self._vectors = VectorIndex.load(self._vectors_path, self.encoder.dimension) or self._vectors
+        with self._read() as db:
+            generation = read_generation(db)
+        if self._vectors.generation == generation == self._keywords.generation:
+            return
+        if progress:
+            progress(0, "bringing the search files up to date with the database")
+        try:
+            with writer_lock(self.folder):
+                self._save_derived(set() if self._keywords.generation == generation else None)
+        except (IndexStoreError, OSError):
+            # Another process writes, or the folder is read-only: this process catches up in memory.
+            with self._read() as db, self._lock:
+                self._catch_up(db)
+
+    def _catch_up(self, db: sqlite3.Connection) -> None:
+        """Bring both derived indexes, in memory, to the generation that ``db`` sees. The lock is held."""
+        self._catch_up_vectors(db)
+        if self._keywords.generation != read_generation(db):
+            self._keywords.reload()
+
+    def _catch_up_vectors(self, db: sqlite3.Connection) -> None:
+        generation = read_generation(db)
+        if self._vectors.generation == generation:
+            return
+        wanted = [row[0] for row in db.execute("SELECT key FROM passages ORDER BY key")]
+        removed, missing = difference(self._vectors.keys(), wanted)
+        for start in range(0, len(missing), _ROWS_PER_READ):
+            keys, vectors = read_vectors(db, missing[start : start + _ROWS_PER_READ], self.encoder.dimension)
+            self._vectors.update(_NO_KEYS, keys, vectors, self._vectors.generation)
+        nothing = np.empty((0, self.encoder.dimension), dtype=np.float32)
+        self._vectors.update(removed, _NO_KEYS, nothing, generation)
+
+    def _nearest_papers(self, db: sqlite3.Connection, vector: Vectors, limit: int, allowed: Keys | None) -> list[int]:
+        """Return the keys of the ``limit`` papers whose best passage is nearest, best first."""
+        wanted = 2 * limit
+        while True:
+            keys, _ = self._vectors.search(vector, wanted, allowed)
+            owners = database.passage_owners(db, keys)
+            papers = list(dict.fromkeys(owners[int(key)] for key in keys if int(key) in owners))
+            if len(papers) >= limit or len(keys) < wanted:
+                return papers[:limit]
+            wanted *= 2
+
+    def _check_manifest(self, meta: dict[str, str]) -> None:
+        version = int(meta.get("format_version", -1))
+        if version != FORMAT_VERSION:
+            age = "a newer" if version > FORMAT_VERSION else "an older"
+            raise IndexMismatchError(
+                f"{self.folder} has index format {version}, written by {age} Citewell; this one reads "
+                f"{FORMAT_VERSION}. Use the version that wrote it, or add the papers to a new index: "
+                "citewell add FILE --index NEW.idx"
+            )
+        built, asked = json.loads(meta["encoder"]), self.encoder.identity
+        if built != asked:
+            differing = [name for name in asked if built.get(name) != asked[name]]
+            shown = ", ".join(f"{name} {built.get(name)!r} against {asked[name]!r}" for name in differing)
+            raise IndexMismatchError(
+                f"{self.folder} was built with {built.get('model_name')}, the settings ask for "
+                f"{asked['model_name']} ({shown}). Open it with the model it was built with, or add the papers to "
+                "a new index: citewell add FILE --index NEW.idx"
+            )
+
+
+def _allowed(db: sqlite3.Connection, where: Where | None) -> tuple[list[int] | None, Keys | None]:
+    """Return the paper keys and passage keys that pass the filter; None for all."""
+    if where is None:
+        return None, None
+    condition, values = where.to_sql()
+    papers = [row[0] for row in db.execute(f"SELECT key FROM papers WHERE {condition}", values)]
+    inside = f"SELECT key FROM passages WHERE paper IN (SELECT key FROM papers WHERE {condition})"
+    return papers, np.array([row[0] for row in db.execute(inside, values)], dtype=np.int64)

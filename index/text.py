@@ -1,0 +1,83 @@
+r"""Clean titles and abstracts once, at ingestion. Does not split, tokenise or stem.
+
+Citations are character offsets into the cleaned text, so it never changes after it is stored. The rules
+cover what is seen in paper listings and arXiv records: escaped signs (``3\%``), commands whose backslash
+was lost (``2times``, ``sim2-4``, ``geq 81.3``), TeX quotes, and invisible characters.
+"""
+
+import re
+import unicodedata
+
+# Letters and signs written as TeX commands: only with their backslash, so that prose is left alone.
+_TEX_SYMBOLS = {
+    "times": "×", "cdot": "·", "pm": "±", "sim": "~", "approx": "≈", "geq": "≥", "ge": "≥", "leq": "≤",
+    "le": "≤", "neq": "≠", "ll": "≪", "gg": "≫", "rightarrow": "→", "to": "→", "infty": "∞", "ell": "ℓ",
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "eta": "η",
+    "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ",
+    "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω",
+    "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω",
+    "circ": "°", "ldots": "…", "dots": "…", "log": "log", "exp": "exp", "min": "min", "max": "max",
+}  # fmt: skip
+_TEX_STYLES = r"textit|textbf|texttt|textsc|textrm|text|emph|mathbf|mathrm|mathit|mathcal|mathbb|mathsf|underline|url"
+
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\\([%&_#$])", r"\1"),
+        (rf"\\(?:{_TEX_STYLES})\s*\{{([^{{}}]*)\}}", r"\1"),
+        (r"(?<![A-Za-z\\])text\{([^{}]*)\}", r"\1"),  # text{Sur}rogate, which lost its backslash
+        (r"``", "“"),
+        (r"(“[^“”\"]{1,300}?)''(?!')", r"\1”"),  # only what was opened: f''(x) is a derivative
+        (r"(“[^“”\"]{1,80})\"", r"\1”"),  # ``quoted" closes with a straight quote in many records
+        (r"(?<=\d)times(?![A-Za-z])", "×"),
+        (r"\b([A-Za-z])times\b", r"\1×"),
+        (r"(?<![A-Za-z\\_])sim\s?(?=\d)(?!2[A-Za-z])", "~"),  # but sim2real is a word
+        (r"\bgeq\b", "≥"),
+        (r"\bleq\b", "≤"),
+        (r"(?<=\d)pm(?=\d)", "±"),
+        (r"(?<=\^)ell\b", "ℓ"),
+        (r"\bell(?=[\^_+]| levels\b)", "ℓ"),
+    )
+)
+_TEX_COMMAND = re.compile(r"(?<![A-Za-z])\{\\([A-Za-z]+)\}|\\([A-Za-z]+)")
+# Inline mathematics, told from prices ("$5 and $7", "$1M to $2M") by where the spaces and digits are.
+_MATHEMATICS = re.compile(
+    r"(?<!\\)\$(?:(?![\s\d,.;:)])([^$]{1,200})(?<![\s\\])\$"
+    r"|(\d(?![^$]*\s[a-z]{2})[^$]{0,199})(?<![\s\\])\$(?!\d)"
+    r"|\s+([A-Za-z]|[^$]{0,99}[\\^_{}=][^$]{0,99})\s+\$)"
+)
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
+_SPACE = re.compile(r"\s+")
+
+
+def clean_text(raw: str) -> str:
+    r"""Return ``raw`` as one readable line of NFC text. Cleaning twice changes nothing.
+
+    Example:
+        >>> clean_text("up to 2times faster,\n sim2-4\\% better, geq 81.3%")
+        'up to 2× faster, ~2-4% better, ≥ 81.3%'
+    """
+    text = unicodedata.normalize("NFC", strip_invisible(_SPACE.sub(" ", raw))).strip()
+    while True:  # a rule can uncover work for another (nested styles); the text only ever gets shorter
+        # Commands first: a rule for a lost backslash must not see the word of an intact one.
+        cleaned = _MATHEMATICS.sub(lambda m: m[m.lastindex or 0].strip(), _TEX_COMMAND.sub(_symbol, text))
+        for pattern, replacement in _RULES:
+            cleaned = pattern.sub(replacement, cleaned)
+        cleaned = unicodedata.normalize("NFC", _SPACE.sub(" ", cleaned).strip())
+        if cleaned == text:
+            return text
+        text = cleaned
+
+
+def _symbol(command: re.Match[str]) -> str:
+    r"""Return the sign of a known command; ``{\SST}``, a macro used as a name, loses its braces."""
+    braced, bare = command.groups()
+    return _TEX_SYMBOLS.get(braced, braced) if braced else _TEX_SYMBOLS.get(bare, command[0])
+
+
+def strip_invisible(text: str) -> str:
+    """Remove zero-width, direction and control characters; tabs and line ends stay."""
+    if text.isprintable():
+        return text
+    text = _INVISIBLE.sub("", text)
+    return "".join(c for c in text if c in "\t\n\r" or unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
