@@ -1,0 +1,1 @@
+"""Write an answer from evidence. Does not search and does not decide whether to answer."""

@@ -1,0 +1,61 @@
+"""Choose the papers an answer is made of. Writes nothing.
+
+A single answer comes from the best paper. A list takes the papers that come near the best one. A comparison takes
+the paper that best complements the first: the one that adds most of the question's words, if it adds enough;
+otherwise one paper does the comparing itself, and the answer is a single one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..evidence.reader import PaperEvidence
+from ..question import Form
+from ..retrieval import Query, paper_terms
+
+LIST_CUTOFF = 0.75  # of the best paper's fused score
+COMPLEMENT_GAIN = 0.1  # share of the question's words, weighted by rarity, that a second paper must add
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What an answer will be made of.
+
+    Attributes:
+        form: The form of the answer.
+        papers: Evidence of the papers to cite, best first.
+    """
+
+    form: Form
+    papers: tuple[PaperEvidence, ...]
+
+
+def select(form: Form, query: Query, evidence: Sequence[PaperEvidence], max_papers: int) -> Selection:
+    """Choose papers for an answer of the given form.
+
+    Args:
+        form: What the question asks for.
+        query: The question.
+        evidence: Evidence of the retrieved papers, best paper first.
+        max_papers: The most a list holds.
+    """
+    if not evidence or form is Form.SINGLE:
+        return Selection(Form.SINGLE, tuple(evidence[:1]))
+    if form is Form.COMPARISON:
+        second = _complement(query, evidence)
+        return Selection(form, (evidence[0], second)) if second else Selection(Form.SINGLE, tuple(evidence[:1]))
+    best = evidence[0].hit.source.score
+    near = [found for found in evidence if found.hit.source.score >= LIST_CUTOFF * best][:max_papers]
+    return Selection(Form.LIST if len(near) > 1 else Form.SINGLE, tuple(near))
+
+
+def _complement(query: Query, evidence: Sequence[PaperEvidence]) -> PaperEvidence | None:
+    """Return the paper that, with the first, covers the question best; None if none adds enough."""
+    first = paper_terms(evidence[0].hit.stored)
+    alone = query.coverage(first)
+
+    def worth(found: PaperEvidence) -> float:
+        gain = query.coverage(first | paper_terms(found.hit.stored)) - alone
+        return found.hit.source.score + 2 * gain if gain >= COMPLEMENT_GAIN else 0.0
+
+    best = max(evidence[1:], key=worth, default=None)
+    return best if best is not None and worth(best) > 0 else None

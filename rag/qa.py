@@ -1,0 +1,357 @@
+"""The public face of Citewell: a collection of papers that answers questions. Holds no logic of its own."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from index.errors import ConfigError, IndexNotFoundError, IndexStoreError
+from index.filters import Where, parse_where
+from index.paper import Paper
+from index.readers import Rejected, read_papers
+
+from .answer import Answer, Source
+from .events import CancelToken, Done, Event
+from .question import clean_question
+
+if TYPE_CHECKING:
+    from llama_index.core.base.base_query_engine import BaseQueryEngine
+    from llama_index.core.base.base_retriever import BaseRetriever
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+
+    from index.embedding.encoder import Encoder
+    from index.ingest import IngestReport
+    from index.store import Check, PaperStore
+
+    from .chat import ChatSession
+    from .pipeline import Pipeline
+    from .settings import Settings
+
+WhereLike = str | Mapping[str, Any] | Where | None
+History = Sequence[Mapping[str, str]] | None
+Progress = Callable[[int, int | None, str], None]
+"""Called with records done, records in all (None when unknown), and what is going on."""
+
+
+class PaperQA:
+    """A collection of papers that answers questions with exact citations.
+
+    Open one with :meth:`open`. It is safe to use from several threads.
+
+    Example:
+        >>> qa = PaperQA.open("papers.idx")  # doctest: +SKIP
+        >>> qa.add("refs.jsonl")  # doctest: +SKIP
+        >>> qa.ask("Does dropout help graph networks?").text  # doctest: +SKIP
+    """
+
+    def __init__(self, path: Path, settings: "Settings", llm: str | None, encoder: "Encoder") -> None:
+        self.path = path
+        self._settings = settings
+        self._encoder = encoder
+        self._llm_name = llm
+        self._lock = threading.Lock()
+        self._store: PaperStore | None = None
+        self._pipeline: Pipeline | None = None
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        llm: str | None = None,
+        embed_model: "BaseEmbedding | Encoder | None" = None,
+        settings: "Settings | None" = None,
+    ) -> "PaperQA":
+        """Open the index at ``path``; it is made by the first :meth:`add`.
+
+        Args:
+            path: The index folder.
+            llm: Who writes answers. None: the evidence reader, which quotes. A folder or hub id: that model, run
+                by transformers on this machine; it is loaded with the first question.
+            embed_model: A llama-index embedding model, in place of the bundled all-MiniLM-L6-v2.
+            settings: All settings; see :func:`rag.load_settings`. None: the defaults.
+
+        Raises:
+            IndexMismatchError: If the index was made by another version or embedding model.
+            IndexCorruptError: If its database cannot be read.
+            ModelLoadError: If the embedding model, or the folder ``llm`` names, is missing.
+            ConfigError: If ``llm`` is a server address.
+        """
+        from .settings import Settings
+
+        settings = settings or Settings()
+        llm = llm if llm is not None else settings.answering.llm
+        if llm and llm.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"llm is {llm!r}: servers are not supported. Name a model folder or hub id, or leave it out."
+            )
+        if llm:
+            from .answering.local_llm import check_model_folder
+
+            check_model_folder(llm)
+        qa = cls(Path(path).expanduser(), settings, llm, _encoder(embed_model, settings))
+        if qa.path.exists():
+            qa._open_store(create=False)
+        return qa
+
+    # -- the collection -----------------------------------------------------------------------------------
+
+    def add(
+        self, source: "str | Path | Iterable[Paper | Rejected]", progress: Progress | None = None
+    ) -> "IngestReport":
+        """Add papers from a file, a folder or an iterable; known papers are updated, equal ones cost nothing.
+
+        What was written stays written if this is interrupted; calling it again continues.
+
+        Raises:
+            CorpusError: If the file cannot be read at all, before anything is written.
+            IndexLockedError: If another process is writing.
+        """
+        records: Iterable[Paper | Rejected]
+        if isinstance(source, (str, Path)):
+            path, total = Path(source).expanduser(), None
+            found = read_papers(path)
+            first = next(found, None)  # a file that cannot be read must not leave an empty index behind
+            records = _chained(first, found)
+            name = str(path)
+        else:
+            records, name = source, "papers"
+            total = len(source) if isinstance(source, Sequence) else None
+
+        def report(done: int, message: str) -> None:
+            if progress is not None:
+                progress(done, total, message)
+
+        return self._open_store(create=True).add(records, name, report)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete papers by id and return how many there were; unknown ids are passed over."""
+        return self._need_store().delete([ids] if isinstance(ids, str) else ids)
+
+    def paper(self, paper_id: str) -> Paper:
+        """Return one paper.
+
+        Raises:
+            KeyError: If there is none with this id.
+        """
+        return self._need_store().paper(paper_id)
+
+    def papers(self, where: WhereLike = None) -> list[Paper]:
+        """Return the papers that pass a filter, in the order they were added; see :func:`index.filters.parse_where`."""
+        return self._need_store().papers(parse_where(where))
+
+    def __len__(self) -> int:
+        return 0 if self._store is None and not self.path.exists() else len(self._need_store())
+
+    def search(self, query: str, k: int = 10, where: WhereLike = None) -> list[Source]:
+        """Return the ``k`` best papers for a query, best first, without answering it.
+
+        Raises:
+            ValueError: If the query is empty or too long, or ``k`` is less than 1.
+        """
+        query, k = self._checked(query, k)
+        hits = self._need_pipeline(with_llm=False).retriever.retrieve([(query, 1.0)], k, parse_where(where)).hits
+        return [hit.source for hit in hits]
+
+    def check(self) -> "list[Check]":
+        """Examine the index: database, vectors, keywords, unfinished work. Changes nothing."""
+        return self._need_store().check()
+
+    # -- questions ----------------------------------------------------------------------------------------
+
+    @property
+    def answerer(self) -> str:
+        """Who writes the answers, for people."""
+        return self._llm_name or "evidence reader, no language model"
+
+    def ask(self, question: str, history: History = None, where: WhereLike = None, k: int | None = None) -> Answer:
+        """Answer a question.
+
+        Args:
+            question: What to ask.
+            history: Earlier messages with ``role`` ("user", "assistant") and ``content``, oldest first.
+            where: Filter on papers, as text or mapping; see :func:`index.filters.parse_where`.
+            k: Papers to retrieve; None for the setting ``retrieval.similarity_top_k``.
+
+        Raises:
+            ValueError: If the question is empty or too long, ``k`` is less than 1, or the filter is not understood.
+            IndexNotFoundError: If there is no index yet.
+        """
+        for event in self.stream(question, history, where, k):
+            if isinstance(event, Done):
+                return event.answer
+        raise AssertionError("a stream ends with Done")
+
+    def stream(
+        self,
+        question: str,
+        history: History = None,
+        where: WhereLike = None,
+        k: int | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[Event]:
+        """Answer a question as a stream of events that ends with :class:`~rag.events.Done`; see :meth:`ask`."""
+        return self._stream(question, history, where, k, cancel, {})
+
+    def _stream(
+        self,
+        question: str,
+        history: History,
+        where: WhereLike,
+        k: int | None,
+        cancel: CancelToken | None,
+        taken: dict[str, int],
+    ) -> Iterator[Event]:
+        from .citations import Markers
+
+        question, k = self._checked(question, self._settings.retrieval.similarity_top_k if k is None else k)
+        messages = _checked_history(history)
+        parsed = parse_where(where)
+        pipeline = self._need_pipeline(with_llm=True)
+        return pipeline.run(question, messages, parsed, k, cancel or CancelToken(), Markers(taken))
+
+    async def aask(
+        self, question: str, history: History = None, where: WhereLike = None, k: int | None = None
+    ) -> Answer:
+        """Answer a question without blocking the event loop; see :meth:`ask`."""
+        async for event in self.astream(question, history, where, k):
+            if isinstance(event, Done):
+                return event.answer
+        raise AssertionError("a stream ends with Done")
+
+    async def astream(
+        self,
+        question: str,
+        history: History = None,
+        where: WhereLike = None,
+        k: int | None = None,
+        cancel: CancelToken | None = None,
+    ) -> AsyncIterator[Event]:
+        """Answer as an asynchronous stream of events; leaving it early stops the answer. See :meth:`stream`."""
+        cancel = cancel or CancelToken()
+        events = await asyncio.to_thread(self.stream, question, history, where, k, cancel)
+        step: asyncio.Future[Event | None] | None = None
+        try:
+            while True:
+                step = asyncio.ensure_future(asyncio.to_thread(next, events, None))
+                event = await asyncio.shield(step)
+                if event is None:
+                    return
+                yield event
+        finally:
+            cancel.cancel()
+            if step is not None and not step.done():
+                await asyncio.wait([step])  # the worker must be out of the generator before it is closed
+            await asyncio.to_thread(_close, events)
+
+    def chat(self) -> "ChatSession":
+        """Begin a conversation; it keeps its history and its citation numbers."""
+        from .chat import ChatSession
+
+        return ChatSession(self)
+
+    def example_questions(self, n: int = 4) -> list[str]:
+        """Return questions that this collection can be asked, for a first page."""
+        from .examples import example_questions
+
+        return example_questions(self.papers(), n)
+
+    # -- llama-index --------------------------------------------------------------------------------------
+
+    def as_retriever(self, similarity_top_k: int | None = None) -> "BaseRetriever":
+        """Return a llama-index retriever over this collection; a node is a paper's abstract."""
+        from .llama_index import PaperRetriever
+
+        return PaperRetriever(self, similarity_top_k or self._settings.retrieval.similarity_top_k)
+
+    def as_query_engine(self) -> "BaseQueryEngine":
+        """Return a llama-index query engine; the whole answer is in the response's metadata under ``answer``."""
+        from .llama_index import PaperQueryEngine
+
+        return PaperQueryEngine(self)
+
+    # -- inside -------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of the models and the index. Using the object again opens them again."""
+        with self._lock:
+            self._store = self._pipeline = None
+
+    def _checked(self, question: str, k: int) -> tuple[str, int]:
+        if k < 1:
+            raise ValueError(f"k is {k}; it must be at least 1")
+        return clean_question(question, self._settings.retrieval.max_question_chars), k
+
+    def _open_store(self, *, create: bool) -> "PaperStore":
+        from index.store import PaperStore
+
+        with self._lock:
+            if self._store is None:
+                if self.path.is_file():
+                    raise IndexStoreError(f"{self.path} is a file; an index is a folder. Name another path.")
+                self._store = PaperStore.open(self.path, self._encoder, create=create)
+            return self._store
+
+    def _need_store(self) -> "PaperStore":
+        if self._store is None and not self.path.exists():
+            raise IndexNotFoundError(
+                f"There is no index at {self.path}. Make one: citewell add FILE --index {self.path}"
+            )
+        return self._open_store(create=False)
+
+    def _need_pipeline(self, *, with_llm: bool) -> "Pipeline":
+        store = self._need_store()
+        from .evidence.similarity import SimilarityReader
+        from .pipeline import Pipeline
+        from .refusal import DEFAULT_THRESHOLD
+
+        chosen = self._settings.refusal.threshold
+        threshold = DEFAULT_THRESHOLD if chosen is None else chosen
+        with self._lock:
+            if not with_llm and self._pipeline is None:
+                return Pipeline(store, SimilarityReader(), None, self._settings, threshold)
+            if self._pipeline is None:
+                llm = None
+                if self._llm_name:
+                    from .answering.local_llm import LocalLLM
+
+                    llm = LocalLLM(self._llm_name, self._settings.answering.device)
+                self._pipeline = Pipeline(store, SimilarityReader(), llm, self._settings, threshold)
+            return self._pipeline
+
+
+def _encoder(embed_model: "BaseEmbedding | Encoder | None", settings: "Settings") -> "Encoder":
+    from index.embedding.encoder import Encoder
+
+    if embed_model is None:
+        from index.embedding.minilm import MiniLMEncoder
+
+        return MiniLMEncoder(settings.index.cache_dir)
+    if isinstance(embed_model, Encoder):
+        return embed_model
+    from index.embedding.llama_index import LlamaIndexEncoder
+
+    return LlamaIndexEncoder(embed_model)
+
+
+def _checked_history(history: History) -> list[Mapping[str, str]]:
+    for number, message in enumerate(history or ()):
+        content = message.get("content")
+        if message.get("role") not in ("user", "assistant") or not isinstance(content, str):
+            raise ValueError(
+                f"history[{number}] needs a role (user or assistant) and a content (text), not {message!r}"
+            )
+    return list(history or ())
+
+
+def _chained(first: Paper | Rejected | None, rest: Iterator[Paper | Rejected]) -> Iterator[Paper | Rejected]:
+    if first is not None:
+        yield first
+        yield from rest
+
+
+def _close(events: Iterator[Event]) -> None:
+    close = getattr(events, "close", None)
+    if close is not None:
+        close()
