@@ -4,6 +4,8 @@ Functions take an open connection; whoever opened it decides what is one transac
 """
 
 import json
+import os
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .embedding.encoder import Encoder, Vectors
-from .errors import IndexCorruptError, IndexStoreError
+from .errors import IndexCorruptError, IndexNotFoundError, IndexStoreError
 from .filters import fold
 from .lock import writer_lock
 from .paper import Paper
@@ -22,6 +24,9 @@ from .vectors import Keys
 
 FORMAT_VERSION = 1
 FILE_NAME = "papers.sqlite"
+# Each index counts its generations from a random multiple of this, so that search files of one index are never
+# taken for those of another whose database was copied over its own.
+_GENERATIONS_PER_INDEX = 2**32
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -49,6 +54,13 @@ CREATE TABLE passages (
 );
 CREATE INDEX passages_of_paper ON passages(paper);
 """
+# What can go wrong around a sound database: the disk, permissions, other programs.
+_OUTSIDE = frozenset(
+    (
+        sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL,
+    )
+)  # fmt: skip
 _PAPER_COLUMNS = "id, title, abstract, authors, year, venue, url, doi, tags, extra"
 
 
@@ -74,26 +86,40 @@ def translated(folder: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours, saying what is safe and what to do next."""
     try:
         yield
-    except sqlite3.OperationalError as exc:
-        if "no such table" in str(exc):
-            raise IndexCorruptError(
-                f"{folder} holds a database that is not a Citewell index ({exc}). Name another folder."
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:  # the latter when a damaged name is in the message
+        if getattr(exc, "sqlite_errorcode", 0) & 0xFF in _OUTSIDE:  # the low byte is the kind of error
+            if not (folder / FILE_NAME).exists():
+                raise not_found(folder) from exc
+            raise IndexStoreError(
+                f"The index {folder} could not be used: {exc}. What was stored before is unchanged. "
+                "Check the free disk space and that the folder can be written, then try again."
             ) from exc
-        raise IndexStoreError(
-            f"The index {folder} could not be used: {exc}. What was stored before is unchanged. "
-            "Check the free disk space and that the folder can be written, then try again."
-        ) from exc
-    except sqlite3.DatabaseError as exc:
+        if "no such table" in str(exc) or "no such column" in str(exc):
+            raise not_ours(folder, str(exc)) from exc
         raise IndexCorruptError(
             f"The database of {folder} is damaged ({exc}). Restore papers.sqlite from a backup, "
             "or move the folder away and add the papers again."
         ) from exc
 
 
+def not_found(folder: Path) -> IndexNotFoundError:
+    """Return the error for a folder without an index."""
+    return IndexNotFoundError(f"There is no index at {folder}. Make one: citewell add FILE --index {folder}")
+
+
+def not_ours(folder: Path, why: str) -> IndexCorruptError:
+    """Return the error for a database that something else has written."""
+    return IndexCorruptError(f"{folder} holds a database that is not a Citewell index ({why}). Name another folder.")
+
+
 @contextmanager
-def connect(path: Path) -> Iterator[sqlite3.Connection]:
+def connect(path: Path, *, create: bool = False) -> Iterator[sqlite3.Connection]:
     """Open a connection in autocommit mode; transactions are begun by hand."""
-    db = sqlite3.connect(path, timeout=30, isolation_level=None)
+    mode = "mode=rwc" if create else "mode=rw"
+    if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
+        # SQLite cannot put its log beside the file, and without a log nobody is writing: the file is the database.
+        mode = "mode=ro&immutable=1"
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", timeout=30, isolation_level=None, uri=True)
     try:
         db.create_function("fold", 1, fold, deterministic=True)
         db.execute("PRAGMA foreign_keys = ON")
@@ -116,10 +142,12 @@ def create(folder: Path, encoder: Encoder) -> None:
         if target.exists():  # another process was faster
             return
         draft.unlink(missing_ok=True)
-        with connect(draft) as db:
+        with connect(draft, create=True) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(_SCHEMA)
-            meta = {"format_version": str(FORMAT_VERSION), "generation": "0", "encoder": json.dumps(encoder.identity)}
+            generation = str(secrets.randbits(30) * _GENERATIONS_PER_INDEX)
+            identity = json.dumps(encoder.identity)
+            meta = {"format_version": str(FORMAT_VERSION), "generation": generation, "encoder": identity}
             db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         draft.replace(target)
 
@@ -132,6 +160,11 @@ def read_meta(db: sqlite3.Connection) -> dict[str, str]:
 def read_generation(db: sqlite3.Connection) -> int:
     """Return the generation this connection sees."""
     return int(db.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+
+
+def of_one_index(generation: int, other: int) -> bool:
+    """Tell whether two generations are of one index, so that equal keys mean equal rows."""
+    return generation // _GENERATIONS_PER_INDEX == other // _GENERATIONS_PER_INDEX
 
 
 def keyword_texts(db: sqlite3.Connection, keys: Iterable[int] | None) -> Iterator[tuple[int, str]]:
@@ -242,16 +275,35 @@ def load_papers(db: sqlite3.Connection, keys: Iterable[int], dimension: int) -> 
         vectors = db.execute("SELECT vector FROM passages WHERE paper = ? ORDER BY key", (key,))
         loaded[key] = StoredPaper(
             paper=_paper(row[2:]),
-            sentences=tuple((start, end) for start, end in json.loads(row[0])),
+            sentences=tuple((start, end) for start, end in _from_json(row[0])),
             sentence_vectors=_from_blob(row[1], dimension),
             passage_vectors=_from_blob(b"".join(blob for (blob,) in vectors), dimension),
         )
     return loaded
 
 
+def as_stored(paper: Paper) -> Paper:
+    """Return ``paper`` as it will be read back: in JSON, a tuple of ``extra`` is a list.
+
+    Raises:
+        ValueError: If it cannot be stored; the message says why.
+    """
+    try:
+        fields = _fields(paper)
+        for value in fields:
+            if isinstance(value, str):
+                value.encode()
+    except (TypeError, UnicodeEncodeError, RecursionError) as exc:
+        raise ValueError(f"cannot be stored: {exc}") from exc
+    if not isinstance(paper.year, int | None) or abs(paper.year or 0) >= 2**63:
+        raise ValueError(f"cannot be stored: the year is {paper.year!r}")
+    return _paper(fields)
+
+
 def _fields(paper: Paper) -> tuple[Any, ...]:
     """Return a paper's values in the order of ``_PAPER_COLUMNS``."""
-    authors, tags, extra = (json.dumps(v, ensure_ascii=False) for v in (paper.authors, paper.tags, dict(paper.extra)))
+    authors, tags = (json.dumps(names, ensure_ascii=False) for names in (paper.authors, paper.tags))
+    extra = json.dumps(dict(paper.extra))  # ASCII: records hold all kinds of broken Unicode
     return (
         paper.id, paper.title, paper.abstract, authors, paper.year, paper.venue, paper.url, paper.doi, tags, extra,
     )  # fmt: skip
@@ -259,9 +311,18 @@ def _fields(paper: Paper) -> tuple[Any, ...]:
 
 def _paper(row: Sequence[Any]) -> Paper:
     paper_id, title, abstract, authors, year, venue, url, doi, tags, extra = row
-    names, labels = tuple(json.loads(authors)), tuple(json.loads(tags))
-    return Paper(paper_id, title, abstract, names, year, venue, url, doi, labels, json.loads(extra))
+    names, labels = tuple(_from_json(authors)), tuple(_from_json(tags))
+    return Paper(paper_id, title, abstract, names, year, venue, url, doi, labels, _from_json(extra))
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError) as exc:
+        raise sqlite3.DatabaseError(f"a stored list cannot be read: {exc}") from exc
 
 
 def _from_blob(blob: bytes, dimension: int) -> Vectors:
+    if len(blob) % (2 * dimension):
+        raise sqlite3.DatabaseError(f"a stored vector does not have {dimension} numbers")
     return np.frombuffer(blob, dtype=np.float16).astype(np.float32).reshape(-1, dimension)

@@ -3,14 +3,18 @@
 Filters are applied inside dense and keyword search, never after, so that ``k`` results are ``k`` results.
 """
 
+import json
 import re
-import shlex
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 _FIELDS = ("year", "venue", "author", "tag", "id")
-_YEAR = re.compile(r"year\s*(>=|<=|=|>|<|:)\s*(\d{4})")
+_LISTS = ("venue", "author", "tag", "id")
+# One part of a filter: a comparison of the year, or a name and a value. A quote within a value (O'Brien) is a letter.
+_YEAR = re.compile(r"year\s*(>=|<=|=|>|<|:)\s*(\d{4})(?!\S)")
+_FIELD = re.compile(r"""(venue|author|tag|id):(?:"([^"]+)"|'([^']+)'|([^\s"']\S*))(?!\S)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +47,31 @@ class Where:
         if self.year_to is not None:
             conditions.append("year <= ?")
             values.append(self.year_to)
+        # The values of a field travel as one JSON list: a chain of thousands of ORs is too deep for SQLite.
         alternatives = (
-            ("instr(fold(venue), ?)", [fold(v) for v in self.venues]),
-            ("EXISTS (SELECT 1 FROM json_each(authors) WHERE instr(fold(value), ?))", [fold(a) for a in self.authors]),
-            ("EXISTS (SELECT 1 FROM json_each(tags) WHERE fold(value) = ?)", [fold(t) for t in self.tags]),
-            ("id = ?", list(self.ids)),
+            ("EXISTS (SELECT 1 FROM json_each(?) AS w WHERE instr(fold(venue), w.value))", map(fold, self.venues)),
+            (
+                "EXISTS (SELECT 1 FROM json_each(?) AS w, json_each(authors) AS a WHERE instr(fold(a.value), w.value))",
+                map(fold, self.authors),
+            ),
+            (
+                "EXISTS (SELECT 1 FROM json_each(?) AS w, json_each(tags) AS t WHERE fold(t.value) = w.value)",
+                map(fold, self.tags),
+            ),
+            ("id IN (SELECT value FROM json_each(?))", iter(self.ids)),
         )
         for condition, wanted in alternatives:
-            if wanted:
-                conditions.append("(" + " OR ".join([condition] * len(wanted)) + ")")
-                values += wanted
+            if listed := list(wanted):
+                conditions.append(condition)
+                values.append(json.dumps(listed))
         return " AND ".join(conditions), values
 
 
 def parse_where(where: "str | Mapping[str, Any] | Where | None") -> Where | None:
     """Read a filter written as text or as a mapping.
 
-    Text: ``year>=2020 year<2024 author:Chen venue:"Nature Methods" tag:cs.LG id:arxiv:2304.05659``.
+    Text: ``year>=2020 year<2024 author:Chen venue:"Nature Methods" tag:cs.LG id:arxiv:2304.05659``. A value with
+    spaces stands in double or single quotes; a quote inside a word (O'Brien) needs nothing.
     Mapping: ``{"year": 2020}``, ``{"year": (2020, None)}``, ``{"author": ["Chen", "Li"]}``.
 
     Raises:
@@ -72,49 +84,59 @@ def parse_where(where: "str | Mapping[str, Any] | Where | None") -> Where | None
 
 
 def fold(text: str) -> str:
-    """Fold the case of ``text``; the store offers this to SQL, whose own LOWER knows only ASCII."""
-    return text.casefold()
+    """Fold the case of ``text`` and compose its accents; the store offers this to SQL, whose LOWER knows only ASCII."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def _from_mapping(where: Mapping[str, Any]) -> Where:
     unknown = [key for key in where if key not in _FIELDS]
     if unknown:
         raise ValueError(f"unknown filter field {unknown[0]!r}; known fields: {', '.join(_FIELDS)}")
-    lists = {}
-    for name in ("venue", "author", "tag", "id"):
-        value = where.get(name, ())
-        lists[f"{name}s"] = (value,) if isinstance(value, str) else tuple(value)
     year = where.get("year")
-    if year is None or isinstance(year, int):
+    if _is_year(year):
         low = high = year
-    elif isinstance(year, (tuple, list)) and len(year) == 2 and all(y is None or isinstance(y, int) for y in year):
+    elif isinstance(year, (tuple, list)) and len(year) == 2 and all(map(_is_year, year)):
         low, high = year
     else:
         raise ValueError(f"year must be a number or a pair (first, last) with None for open, not {year!r}")
-    return Where(year_from=low, year_to=high, **lists)
+    return Where(low, high, *(_texts(name, where.get(name)) for name in _LISTS))
+
+
+def _is_year(value: object) -> bool:
+    """Tell whether ``value`` is a year or None; a bool is an int to Python and an eon no integer to SQLite."""
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
+
+
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    """Return the values of a field of a mapping."""
+    values = () if value is None else (value,) if isinstance(value, str) else value
+    if not isinstance(values, Iterable) or isinstance(values, (bytes, Mapping)):
+        raise ValueError(f"{name} must be a text or a list of texts, not {value!r}")
+    texts = tuple(values)
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"{name} must be a text or a list of texts that are not empty, not {value!r}")
+    return texts
 
 
 def _from_text(where: str) -> Where:
-    low: int | None = None
-    high: int | None = None
-    lists: dict[str, list[str]] = {"venue": [], "author": [], "tag": [], "id": []}
-    try:
-        words = shlex.split(_YEAR.sub(r"year\1\2", where))
-    except ValueError as exc:
-        raise ValueError(f"filter {where!r} cannot be read: {exc}") from exc
-    for word in words:
-        if match := _YEAR.fullmatch(word):
-            sign, year = match.group(1), int(match.group(2))
-            first = {">=": year, ">": year + 1, "=": year, ":": year}.get(sign)
-            last = {"<=": year, "<": year - 1, "=": year, ":": year}.get(sign)
-            low = first if low is None else max(low, first or low)
-            high = last if high is None else min(high, last or high)
-            continue
-        name, colon, value = word.partition(":")
-        if not colon or name not in lists or not value:
+    first: list[int] = []
+    last: list[int] = []
+    lists: dict[str, list[str]] = {name: [] for name in _LISTS}
+    rest = where.strip()
+    while rest:
+        if match := _YEAR.match(rest):
+            sign, year = match[1], int(match[2])
+            if sign in (">", ">=", "=", ":"):
+                first.append(year + (sign == ">"))
+            if sign in ("<", "<=", "=", ":"):
+                last.append(year - (sign == "<"))
+        elif match := _FIELD.match(rest):
+            lists[match[1]].append(match[match.lastindex or 0])
+        else:
             raise ValueError(
-                f"filter {word!r} is not understood; write for example: year>=2020 author:Chen "
+                f"filter {rest.split()[0]!r} is not understood; write for example: year>=2020 author:Chen "
                 'venue:"Nature Methods" tag:cs.LG id:arxiv:2304.05659'
             )
-        lists[name].append(value)
-    return Where(low, high, *(tuple(lists[name]) for name in ("venue", "author", "tag", "id")))
+        rest = rest[match.end() :].lstrip()
+    return Where(max(first, default=None), min(last, default=None), *(tuple(lists[name]) for name in _LISTS))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from .database import find_paper, write_fields, write_text
+from .database import as_stored, find_paper, write_fields, write_text
 from .embedding.encoder import Encoder, PassageText, Vectors
 from .paper import Paper
 from .passages import Passage, split_passages
@@ -68,7 +68,7 @@ class Ingest:
             self._duplicates += 1
         else:
             self._seen.add(record.id)
-            self._compare(record)
+            self._examine(record)
         if len(self._batch) == PAPERS_PER_BATCH:
             self.flush()
 
@@ -84,6 +84,17 @@ class Ingest:
     def report(self) -> IngestReport:
         """Return what was done."""
         return IngestReport(self._added, self._updated, self._unchanged, self._duplicates, tuple(self._rejected))
+
+    def _examine(self, paper: Paper) -> None:
+        if not paper.abstract.strip():
+            self._rejected.append(Rejected(paper.id, "abstract", "is empty"))
+            return
+        try:
+            paper = as_stored(paper)
+        except ValueError as exc:  # one record must not stop the rest
+            self._rejected.append(Rejected(paper.id, "record", str(exc)))
+            return
+        self._compare(paper)
 
     def _compare(self, paper: Paper) -> None:
         with self._read() as db:

@@ -1,9 +1,11 @@
 """The keyword index: tantivy over terms, derived from SQLite. Holds no text and decides no weights.
 
 Terms are made by :mod:`index.terms`, so tantivy only splits at spaces. The folder is stamped with the
-generation it reflects; a folder without a matching stamp is built again.
+generation it reflects and with the digest of its files; a folder that does not match is built again.
 """
 
+import hashlib
+import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ import tantivy
 
 from .terms import document_terms
 
-_FORMAT = 1
+_FORMAT = 2
 _HEAP_BYTES = 64_000_000
 
 
@@ -28,47 +30,90 @@ class KeywordIndex:
         self._folder = folder
         self._stamp = folder / "generation"
         self._index: Any = None
+        self._facts: dict[str, Any] | None = None  # the stamp of what is loaded; None if it is not in the folder
         self.generation = -1
         self.reload()
 
     def reload(self) -> None:
-        """Take up what another process has committed; leaves the index empty if there is nothing usable."""
+        """Take up what another process has committed.
+
+        If there is nothing usable (missing, being written, damaged), what was loaded before stays, with the
+        generation it reflects; the generation is -1 if there was nothing before.
+        """
         try:
-            form, generation = self._stamp.read_text().split()
-            if int(form) != _FORMAT:
-                raise ValueError(form)
+            facts = json.loads(self._stamp.read_text())
+            generation = int(facts["generation"])
+            if facts["format"] != _FORMAT or generation <= self.generation:  # of another version, or nothing new
+                return
+            # Tantivy checks no file as a whole: what is damaged would fail, or find nothing, at some later search.
+            known = {} if self._facts is None else self._facts["files"]
+            for name, digest in facts["files"].items():
+                if digest != known.get(name) and digest != _sha256(self._folder / name):
+                    raise ValueError(name)
             index = self._open()
             index.reload()
-            self._index, self.generation = index, int(generation)
-        except (OSError, ValueError):  # missing, half written or damaged: it will be built again
-            self._index, self.generation = None, -1
+            self._index, self._facts, self.generation = index, facts, generation
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            pass  # see above
 
     def rebuild(self, papers: Iterable[tuple[int, str]], generation: int) -> None:
         """Throw everything away and index ``papers``, pairs of a paper's key and its title and abstract."""
-        self._index = None
+        self._index, self._facts, self.generation = None, None, -1
+        self._stamp.unlink(missing_ok=True)  # first: a stamp beside half a folder would be a lie
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         self._index = self._open()
-        self.update((), papers, generation)
+        self._write((), papers)
+        self._save_stamp(generation)
+
+    def rebuild_in_memory(self, papers: Iterable[tuple[int, str]], generation: int) -> None:
+        """Index ``papers`` without touching the folder, for a process that may not write there."""
+        self._index, self._facts = _with_tokenizer(tantivy.Index(_schema())), None
+        self._write((), papers)
+        self.generation = generation
 
     def update(self, deleted: Iterable[int], added: Iterable[tuple[int, str]], generation: int) -> None:
-        """Remove the papers with the keys ``deleted``, then add ``added``, and stamp the result."""
-        self._stamp.unlink(missing_ok=True)
+        """Remove the papers with the keys ``deleted``, then add ``added``, and stamp the result.
+
+        Raises:
+            OSError: If the folder is not the one that was loaded; it must be built again.
+            ValueError: If Tantivy cannot work with what is there; likewise.
+        """
+        facts = json.loads(self._stamp.read_text())
+        if facts != self._facts or not all((self._folder / name).exists() for name in facts["files"]):
+            raise FileNotFoundError(f"{self._folder} has been changed or damaged")
+        self._stamp.unlink()
+        self._write(deleted, added)
+        self._save_stamp(generation)
+
+    def _write(self, deleted: Iterable[int], added: Iterable[tuple[int, str]]) -> None:
         writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
-        for key in deleted:
-            writer.delete_documents("key", key)
-        for key, text in added:
-            document = tantivy.Document()
-            document.add_unsigned("key", key)
-            document.add_text("terms", " ".join(document_terms(text)))
-            writer.add_document(document)
-        writer.commit()
-        writer.wait_merging_threads()
+        try:
+            writer.delete_documents_by_query(self._keys(deleted))
+            for key, text in added:
+                document = tantivy.Document()
+                document.add_integer("key", key)
+                document.add_text("terms", " ".join(document_terms(text)))
+                writer.add_document(document)
+            writer.commit()
+            writer.wait_merging_threads()
+        finally:
+            del writer  # it holds Tantivy's own lock, which an exception's traceback would keep
         self._index.reload()
-        draft = self._stamp.with_name("generation.new")
-        draft.write_text(f"{_FORMAT} {generation}")
+
+    def _save_stamp(self, generation: int) -> None:
+        known = {} if self._facts is None else self._facts["files"]
+        files = {}
+        for path in sorted(self._folder.iterdir()):
+            if path.suffix and not path.name.startswith("."):
+                # A segment never changes, so the digest of its birth is kept; only the list of them does.
+                digest = None if path.name == "meta.json" else known.get(path.name)
+                files[path.name] = digest or _sha256(path)
+        facts = {"format": _FORMAT, "generation": generation, "files": files}
+        draft = self._folder / ".generation.new"
+        draft.write_text(json.dumps(facts))
         draft.replace(self._stamp)
-        self.generation = generation
+        self._facts, self.generation = facts, generation
 
     def search(self, terms: Sequence[str], limit: int, allowed: Sequence[int] | None) -> list[int]:
         """Return the keys of the best papers by BM25, best first.
@@ -83,7 +128,7 @@ class KeywordIndex:
         words = [(tantivy.Occur.Should, self._term(term)) for term in terms]
         query = tantivy.Query.boolean_query(words)
         if allowed is not None:
-            inside = tantivy.Query.term_set_query(self._index.schema, "key", list(allowed))
+            inside = self._keys(allowed)
             must = tantivy.Occur.Must
             query = tantivy.Query.boolean_query([(must, query), (must, tantivy.Query.const_score_query(inside, 0.0))])
         searcher = self._index.searcher()
@@ -106,10 +151,26 @@ class KeywordIndex:
     def _term(self, term: str) -> Any:
         return tantivy.Query.term_query(self._index.schema, "terms", term, "freq")
 
+    def _keys(self, keys: Iterable[int]) -> Any:
+        return tantivy.Query.term_set_query(self._index.schema, "key", list(keys))
+
     def _open(self) -> Any:
-        builder = tantivy.SchemaBuilder()
-        builder.add_unsigned_field("key", indexed=True, fast=True)
-        builder.add_text_field("terms", tokenizer_name="spaces", index_option="freq")
-        index = tantivy.Index(builder.build(), path=str(self._folder))
-        index.register_tokenizer("spaces", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
-        return index
+        return _with_tokenizer(tantivy.Index(_schema(), path=str(self._folder)))
+
+
+def _schema() -> Any:
+    builder = tantivy.SchemaBuilder()
+    # Signed: tantivy-py makes a signed term of an int, so in an unsigned field nothing is found, or deleted, by key.
+    builder.add_integer_field("key", indexed=True, fast=True)
+    builder.add_text_field("terms", tokenizer_name="spaces", index_option="freq")
+    return builder.build()
+
+
+def _with_tokenizer(index: Any) -> Any:
+    index.register_tokenizer("spaces", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
+    return index
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,10 +10,11 @@ consistent generation.
 """
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +23,11 @@ import numpy as np
 from . import database
 from .database import FILE_NAME, FORMAT_VERSION, StoredPaper, read_generation, read_meta, read_vectors
 from .embedding.encoder import Encoder, Vectors
-from .errors import IndexMismatchError, IndexNotFoundError, IndexStoreError
+from .errors import IndexLockedError, IndexMismatchError, IndexStoreError
 from .filters import Where
 from .ingest import Ingest, IngestReport, Progress
 from .keywords import KeywordIndex
-from .lock import writer_lock
+from .lock import current_writer, writer_lock
 from .paper import Paper
 from .readers import Rejected
 from .vectors import Keys, VectorIndex, difference
@@ -94,16 +95,26 @@ class PaperStore:
             IndexNotFoundError: If there is no index and ``create`` is false.
             IndexMismatchError: If it was made by another version or with another embedding model.
             IndexCorruptError: If the database cannot be read.
+            IndexStoreError: If ``folder`` is a file, or cannot be read or made.
         """
-        if not (folder / FILE_NAME).exists():
+        if os.path.lexists(folder) and not os.path.isdir(folder):
+            raise IndexStoreError(f"{folder} is a file, not the folder of an index. Name another path.")
+        try:
+            exists = (folder / FILE_NAME).exists()
+        except OSError as exc:
+            raise IndexStoreError(
+                f"The index {folder} cannot be read: {exc.strerror or exc}. Check the permissions of the folder."
+            ) from exc
+        if not exists:
             if not create:
-                raise IndexNotFoundError(f"There is no index at {folder}. Make one: citewell add FILE --index {folder}")
+                raise database.not_found(folder)
             database.create(folder, encoder)
         store = cls(folder, encoder)
         with store._read() as db:
             meta = read_meta(db)
         store._check_manifest(meta)
-        store.interrupted = meta.get("adding")
+        if (source := meta.get("adding")) and current_writer(folder) is None:
+            store.interrupted = source
         store._load_derived(progress)
         return store
 
@@ -173,6 +184,8 @@ class PaperStore:
             same = np.array_equal(self._vectors.keys()[order], keys)
             same = same and np.array_equal(self._vectors.vectors()[order], vectors)
             known = len(self._keywords)
+            current = self._keywords.generation == read_generation(db)
+        writer = current_writer(self.folder) if adding else None
         return [
             Check("database", verdict == "ok", f"SQLite integrity check: {verdict}"),
             Check(
@@ -185,12 +198,12 @@ class PaperStore:
                 bool(same),
                 f"{len(order)} vectors in FAISS, {len(keys)} in SQLite, {'equal' if same else 'different'}",
             ),
-            Check("keywords", known == papers, f"{known} papers in the keyword index, {papers} in SQLite"),
             Check(
-                "last add",
-                adding is None,
-                f"adding {adding} was interrupted; add it again to finish" if adding else "nothing was interrupted",
+                "keywords",
+                known == papers and current,
+                f"{known} papers in the keyword index, {papers} in SQLite{'' if current else ', not up to date'}",
             ),
+            _check_last_add(adding, writer),
         ]
 
     # -- writing ------------------------------------------------------------------------------------------
@@ -216,13 +229,16 @@ class PaperStore:
             ingest = Ingest(self.encoder, self._read, self._write_transaction, progress)
             with self._connection() as db:
                 database.set_meta(db, "adding", source)
-            for record in records:
-                ingest.take(record)
-            ingest.flush()
-            touched.update(ingest.touched)
+            self.interrupted = source
+            try:
+                for record in records:
+                    ingest.take(record)
+                ingest.flush()
+            finally:
+                touched.update(ingest.touched)
             with self._connection() as db:
                 database.set_meta(db, "adding", None)
-        self.interrupted = None
+            self.interrupted = None
         return ingest.report()
 
     def delete(self, ids: Iterable[str]) -> int:
@@ -231,6 +247,7 @@ class PaperStore:
         Raises:
             IndexLockedError: If another process is writing.
         """
+        ids = list(ids)
         with self._writing() as touched:
             with self._write_transaction() as db:
                 gone = database.delete_papers(db, ids)
@@ -241,17 +258,23 @@ class PaperStore:
 
     @contextmanager
     def _writing(self) -> Iterator[set[int]]:
-        """Hold the write lock, and save the derived indexes at the end.
+        """Hold the write lock, and save the derived indexes at the end, also when it is an early one.
 
         Yields:
             A set for the keys of the papers that were added, changed or deleted.
         """
         touched: set[int] = set()
         with writer_lock(self.folder):
-            with self._read() as db:
-                before = read_generation(db)
-            yield touched
-            self._save_derived(touched if self._keywords.generation == before else None)
+            with self._read() as db, self._lock:
+                self._catch_up(db)  # another process may have written since
+                known = self._keywords.generation == read_generation(db)
+            try:
+                yield touched
+            except BaseException:
+                with suppress(IndexStoreError):  # what stopped the writing is what is worth telling
+                    self._save_derived(touched if known else None)
+                raise
+            self._save_derived(touched if known else None)
 
     @contextmanager
     def _write_transaction(self) -> Iterator[sqlite3.Connection]:
@@ -290,12 +313,27 @@ class PaperStore:
         """
         with self._read() as db, self._lock:
             self._catch_up_vectors(db)
-            self._vectors.save(self._vectors_path)
             generation = read_generation(db)
-            if touched is None:
-                self._keywords.rebuild(database.keyword_texts(db, None), generation)
-            elif self._keywords.generation != generation:
-                self._keywords.update(touched, database.keyword_texts(db, touched), generation)
+            try:
+                self._vectors.save(self._vectors_path)
+                if touched is not None and self._keywords.generation != generation:
+                    touched = self._update_keywords(db, touched, generation)
+                if touched is None:
+                    self._keywords.rebuild(database.keyword_texts(db, None), generation)
+            except (OSError, RuntimeError, ValueError) as exc:  # of FAISS and of Tantivy
+                raise IndexStoreError(
+                    f"The search files of {self.folder} could not be saved: {exc}. The papers are stored. "
+                    "Check the free disk space and that the folder can be written; the files are made again "
+                    "when the index is next opened."
+                ) from exc
+
+    def _update_keywords(self, db: sqlite3.Connection, touched: set[int], generation: int) -> set[int] | None:
+        """Bring the keyword index to ``generation``; return None if it must be built again instead."""
+        try:
+            self._keywords.update(touched, database.keyword_texts(db, touched), generation)
+        except (OSError, ValueError):  # the folder was changed or damaged while this process had it open
+            return None
+        return touched
 
     def _load_derived(self, progress: Progress | None) -> None:
         self._vectors = VectorIndex.load(self._vectors_path, self.encoder.dimension) or self._vectors
@@ -308,10 +346,15 @@ class PaperStore:
         try:
             with writer_lock(self.folder):
                 self._save_derived(set() if self._keywords.generation == generation else None)
-        except (IndexStoreError, OSError):
+        except IndexStoreError as exc:
             # Another process writes, or the folder is read-only: this process catches up in memory.
             with self._read() as db, self._lock:
                 self._catch_up(db)
+                generation = read_generation(db)
+                # A writer will soon leave better keyword files; until then an older generation of them serves.
+                usable = self._keywords.generation >= 0 and isinstance(exc, IndexLockedError)
+                if self._keywords.generation != generation and not usable:
+                    self._keywords.rebuild_in_memory(database.keyword_texts(db, None), generation)
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         """Bring both derived indexes, in memory, to the generation that ``db`` sees. The lock is held."""
@@ -323,6 +366,8 @@ class PaperStore:
         generation = read_generation(db)
         if self._vectors.generation == generation:
             return
+        if not database.of_one_index(self._vectors.generation, generation):
+            self._vectors = VectorIndex(self.encoder.dimension)
         wanted = [row[0] for row in db.execute("SELECT key FROM passages ORDER BY key")]
         removed, missing = difference(self._vectors.keys(), wanted)
         for start in range(0, len(missing), _ROWS_PER_READ):
@@ -343,7 +388,10 @@ class PaperStore:
             wanted *= 2
 
     def _check_manifest(self, meta: dict[str, str]) -> None:
-        version = int(meta.get("format_version", -1))
+        try:
+            version, built = int(meta["format_version"]), json.loads(meta.get("encoder", "{}"))
+        except (KeyError, ValueError) as exc:
+            raise database.not_ours(self.folder, f"its manifest lacks a usable entry: {exc}") from exc
         if version != FORMAT_VERSION:
             age = "a newer" if version > FORMAT_VERSION else "an older"
             raise IndexMismatchError(
@@ -351,7 +399,7 @@ class PaperStore:
                 f"{FORMAT_VERSION}. Use the version that wrote it, or add the papers to a new index: "
                 "citewell add FILE --index NEW.idx"
             )
-        built, asked = json.loads(meta["encoder"]), self.encoder.identity
+        asked = self.encoder.identity
         if built != asked:
             differing = [name for name in asked if built.get(name) != asked[name]]
             shown = ", ".join(f"{name} {built.get(name)!r} against {asked[name]!r}" for name in differing)
@@ -370,3 +418,11 @@ def _allowed(db: sqlite3.Connection, where: Where | None) -> tuple[list[int] | N
     papers = [row[0] for row in db.execute(f"SELECT key FROM papers WHERE {condition}", values)]
     inside = f"SELECT key FROM passages WHERE paper IN (SELECT key FROM papers WHERE {condition})"
     return papers, np.array([row[0] for row in db.execute(inside, values)], dtype=np.int64)
+
+
+def _check_last_add(adding: str | None, writer: str | None) -> Check:
+    if adding is None:
+        return Check("last add", True, "nothing was interrupted")
+    if writer is not None:
+        return Check("last add", True, f"{writer} is adding {adding} now")
+    return Check("last add", False, f"adding {adding} was interrupted; add it again to finish")

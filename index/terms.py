@@ -14,6 +14,7 @@ import snowballstemmer
 
 _WORD = re.compile(r"[^\W_]+(?:[-‐‑][^\W_]+)*")
 _PART = re.compile(r"[-‐‑]")
+_POSSESSIVE = re.compile(r"(?<=\w)['’]s\b")  # not the s of a quoted 'segment'
 _BRITISH = (
     (re.compile(r"(?<=\w{3})is(?=(?:e|ed|es|er|ers|ing|ations?|able)$)"), "iz"),
     (re.compile(r"(?<=\w{3})our(?=s?$|ed$|ing$|al$)"), "or"),
@@ -67,5 +68,6 @@ def stem(word: str) -> str:
 
 
 def _fold(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.casefold().replace("'s", "").replace("’s", ""))
+    # Case last: a mathematical letter is upper case only after it is decomposed.
+    decomposed = _POSSESSIVE.sub("", unicodedata.normalize("NFKD", text).casefold())
     return "".join(c for c in decomposed if not unicodedata.combining(c))

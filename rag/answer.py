@@ -79,8 +79,8 @@ class Source:
         dense_score: Cosine of the question and the paper's nearest passage, -1 to 1.
         sentence_score: Cosine of the question and the paper's nearest sentence, -1 to 1.
         keyword_score: Share of the question's words found in the paper, weighted by rarity, 0 to 1.
-        dense_rank: Place by meaning alone, from 1; None when not among the candidates.
-        keyword_rank: Place by keywords alone, from 1; None when not among the candidates.
+        dense_rank: Place by meaning alone, from 1 (the best over the wordings searched); None when not a candidate.
+        keyword_rank: Place by keywords alone, likewise.
         marker: The paper's number in the answer; None when it is not cited.
     """
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from index.terms import question_terms
 
 _POINTS_BACK = re.compile(
-    r"\b(?:it|its|itself|they|their|theirs|them|this|that|these|those|he|she|his|her|such|same|former|latter|ones?|there|"
-    r"instead|too|else|another|other|others|opposite|authors?)\b",
+    r"\b(?:it|its|itself|they|their|theirs|them|these|those|this|he|she|his|her|such|same|former|latter|instead|too|"
+    r"else|another|others?|opposite|authors?)\b|\b(?:the|that|this|which|each) ones?\b"
+    # "that" points back after a verb or preposition and at an end; elsewhere it opens a relative clause.
+    r"|\b(?:do|does|did|is|on|of|in|to|for|at|by|like|with|than|about) that\b|\bthat(?=\s*[?.!,]|$)",
     re.I,
 )
 _CONTINUES = re.compile(r"^(?:and|but|or|so|ok(?:ay)?|nice|then|also|why|what about|wh?at about|how about|for)\b", re.I)
@@ -23,7 +25,7 @@ _WANTS_ANOTHER = re.compile(
     re.I,
 )
 _MARKER = re.compile(r"\s*\[\d+\](?:\[\d+\])*")
-_MAX_CONTEXT_WORDS = 120  # what fits the encoder's window beside a question
+_MAX_CONTEXT_WORDS = 60  # what fits the encoder's window beside a question
 
 
 @dataclass(frozen=True, slots=True)

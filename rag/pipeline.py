@@ -60,7 +60,7 @@ class Pipeline:
         self._llm = llm
         self._settings = settings
         self._threshold = threshold
-        self.retriever = Retriever(store, settings.retrieval.candidates)
+        self._retriever = Retriever(store, settings.retrieval.candidates)
 
     def run(
         self,
@@ -100,7 +100,7 @@ class Pipeline:
             answerability=verdict.score,
             threshold=self._threshold,
         )
-        if verdict.score < self._threshold:
+        if not selection.papers or verdict.score < self._threshold:
             reason = verdict.reason() if evidence else self._nothing_found(where)
             nearest = tuple(hit.source.paper for hit in retrieval.hits[:NEAREST_ON_REFUSAL])
             if not nearest and where is not None:
@@ -133,10 +133,10 @@ class Pipeline:
         )
 
     def _retrieve(self, question: str, wanted: StandAlone, k: int, where: Where | None) -> Retrieval:
-        retrieval = self.retriever.retrieve(wanted.wordings(question), k + wanted.wants_another, where)
+        retrieval = self._retriever.retrieve(wanted.wordings(question), k + wanted.wants_another, where)
         if not wanted.wants_another:
             return retrieval
-        spoken_of = self.retriever.retrieve([(wanted.last_answer, 1.0)], 1, where).hits
+        spoken_of = self._retriever.retrieve([(wanted.last_answer, 1.0)], 1, where).hits
         in_play = {hit.source.paper.id for hit in spoken_of if hit.source.keyword_score >= _IN_PLAY}
         return _without(retrieval, in_play, k)
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.errors import ConfigError, IndexNotFoundError, IndexStoreError
+from index.errors import IndexNotFoundError, IndexStoreError
 from index.filters import Where, parse_where
 from index.paper import Paper
 from index.readers import Rejected, read_papers
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from index.ingest import IngestReport
     from index.store import Check, PaperStore
 
+    from .answering.llm_answerer import LanguageModel
     from .chat import ChatSession
     from .pipeline import Pipeline
     from .settings import Settings
@@ -45,11 +46,11 @@ class PaperQA:
         >>> qa.ask("Does dropout help graph networks?").text  # doctest: +SKIP
     """
 
-    def __init__(self, path: Path, settings: "Settings", llm: str | None, encoder: "Encoder") -> None:
+    def __init__(self, path: Path, settings: "Settings", llm: "str | LanguageModel | None", encoder: "Encoder") -> None:
         self.path = path
         self._settings = settings
         self._encoder = encoder
-        self._llm_name = llm
+        self._llm = llm
         self._lock = threading.Lock()
         self._store: PaperStore | None = None
         self._pipeline: Pipeline | None = None
@@ -59,7 +60,7 @@ class PaperQA:
         cls,
         path: str | Path,
         *,
-        llm: str | None = None,
+        llm: "str | LanguageModel | None" = None,
         embed_model: "BaseEmbedding | Encoder | None" = None,
         settings: "Settings | None" = None,
     ) -> "PaperQA":
@@ -68,7 +69,8 @@ class PaperQA:
         Args:
             path: The index folder.
             llm: Who writes answers. None: the evidence reader, which quotes. A folder or hub id: that model, run
-                by transformers on this machine; it is loaded with the first question.
+                by transformers on this machine; it is loaded with the first question. Or any object that can write; see
+                :class:`rag.answering.llm_answerer.LanguageModel`.
             embed_model: A llama-index embedding model, in place of the bundled all-MiniLM-L6-v2.
             settings: All settings; see :func:`rag.load_settings`. None: the defaults.
 
@@ -76,17 +78,12 @@ class PaperQA:
             IndexMismatchError: If the index was made by another version or embedding model.
             IndexCorruptError: If its database cannot be read.
             ModelLoadError: If the embedding model, or the folder ``llm`` names, is missing.
-            ConfigError: If ``llm`` is a server address.
         """
         from .settings import Settings
 
         settings = settings or Settings()
         llm = llm if llm is not None else settings.answering.llm
-        if llm and llm.startswith(("http://", "https://")):
-            raise ConfigError(
-                f"llm is {llm!r}: servers are not supported. Name a model folder or hub id, or leave it out."
-            )
-        if llm:
+        if isinstance(llm, str):
             from .answering.local_llm import check_model_folder
 
             check_model_folder(llm)
@@ -111,10 +108,7 @@ class PaperQA:
         records: Iterable[Paper | Rejected]
         if isinstance(source, (str, Path)):
             path, total = Path(source).expanduser(), None
-            found = read_papers(path)
-            first = next(found, None)  # a file that cannot be read must not leave an empty index behind
-            records = _chained(first, found)
-            name = str(path)
+            records, name = read_papers(path), str(path)  # raises here, before an empty index is made
         else:
             records, name = source, "papers"
             total = len(source) if isinstance(source, Sequence) else None
@@ -151,8 +145,10 @@ class PaperQA:
             ValueError: If the query is empty or too long, or ``k`` is less than 1.
         """
         query, k = self._checked(query, k)
-        hits = self._need_pipeline(with_llm=False).retriever.retrieve([(query, 1.0)], k, parse_where(where)).hits
-        return [hit.source for hit in hits]
+        from .retrieval import Retriever
+
+        retriever = Retriever(self._need_store(), self._settings.retrieval.candidates)
+        return [hit.source for hit in retriever.retrieve([(query, 1.0)], k, parse_where(where)).hits]
 
     def check(self) -> "list[Check]":
         """Examine the index: database, vectors, keywords, unfinished work. Changes nothing."""
@@ -163,7 +159,9 @@ class PaperQA:
     @property
     def answerer(self) -> str:
         """Who writes the answers, for people."""
-        return self._llm_name or "evidence reader, no language model"
+        if self._llm is None:
+            return "evidence reader, no language model"
+        return self._llm if isinstance(self._llm, str) else self._llm.name
 
     def ask(self, question: str, history: History = None, where: WhereLike = None, k: int | None = None) -> Answer:
         """Answer a question.
@@ -208,7 +206,7 @@ class PaperQA:
         question, k = self._checked(question, self._settings.retrieval.similarity_top_k if k is None else k)
         messages = _checked_history(history)
         parsed = parse_where(where)
-        pipeline = self._need_pipeline(with_llm=True)
+        pipeline = self._need_pipeline()
         return pipeline.run(question, messages, parsed, k, cancel or CancelToken(), Markers(taken))
 
     async def aask(
@@ -300,7 +298,7 @@ class PaperQA:
             )
         return self._open_store(create=False)
 
-    def _need_pipeline(self, *, with_llm: bool) -> "Pipeline":
+    def _need_pipeline(self) -> "Pipeline":
         store = self._need_store()
         from .evidence.similarity import SimilarityReader
         from .pipeline import Pipeline
@@ -309,15 +307,12 @@ class PaperQA:
         chosen = self._settings.refusal.threshold
         threshold = DEFAULT_THRESHOLD if chosen is None else chosen
         with self._lock:
-            if not with_llm and self._pipeline is None:
-                return Pipeline(store, SimilarityReader(), None, self._settings, threshold)
             if self._pipeline is None:
-                llm = None
-                if self._llm_name:
+                if isinstance(self._llm, str):
                     from .answering.local_llm import LocalLLM
 
-                    llm = LocalLLM(self._llm_name, self._settings.answering.device)
-                self._pipeline = Pipeline(store, SimilarityReader(), llm, self._settings, threshold)
+                    self._llm = LocalLLM(self._llm, self._settings.answering.device)
+                self._pipeline = Pipeline(store, SimilarityReader(), self._llm, self._settings, threshold)
             return self._pipeline
 
 
@@ -343,12 +338,6 @@ def _checked_history(history: History) -> list[Mapping[str, str]]:
                 f"history[{number}] needs a role (user or assistant) and a content (text), not {message!r}"
             )
     return list(history or ())
-
-
-def _chained(first: Paper | Rejected | None, rest: Iterator[Paper | Rejected]) -> Iterator[Paper | Rejected]:
-    if first is not None:
-        yield first
-        yield from rest
 
 
 def _close(events: Iterator[Event]) -> None:

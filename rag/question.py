@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from index.paper import Paper
-from index.terms import STOP_WORDS, question_terms, stem
+from index.terms import STOP_WORDS, document_terms, stem
 from index.text import strip_invisible
+
+RARE_WORD = 0.4  # weight of a name that is only told by its rarity
 
 _WORDS = re.compile(r"[^\W_]+")
 _TOKEN = re.compile(r"[^\W_]+(?:[-.][^\W_]+)*")
@@ -97,8 +99,9 @@ def find_names(
         if len(word) == 1 or all(part.lower() in STOP_WORDS for part in parts):
             continue
         weight = _name_weight(word, first)
-        if not weight and not all(_is_ordinary(part.lower(), is_known, pieces) for part in parts if part):
-            weight = 0.4
+        likens = parts[-1] in ("like", "style", "esque")  # "photosynthesis-like" describes, it does not name
+        ordinary = likens or all(_is_ordinary(part.lower(), is_known, pieces) for part in parts if part)
+        weight = weight or (0.0 if ordinary else RARE_WORD)
         if weight:
             names.setdefault(word.lower(), Name(word, weight))
     return list(names.values())
@@ -128,24 +131,23 @@ def missing_names(names: Sequence[Name], papers: Sequence[Paper]) -> list[Name]:
 
 
 def mentions(paper: Paper, name: str) -> bool:
-    """Whether a paper mentions a name: as written, run together, as a stem, or spelt out as initials."""
+    """Whether a paper mentions a name: as written, run together, in the plural, or spelt out as initials."""
     text = f"{paper.title} . {paper.abstract}"
+    if quantity := re.fullmatch(r"(\d+(?:[.,]\d+)*)(?:[A-Za-z]{1,3})?", name):  # 24, 1.8, 1024px, 30fps
+        return re.search(rf"(?<![\d.,]){re.escape(quantity.group(1))}(?![\d])", text) is not None
     run = _run_together(name)
-    if len(run) <= 3 or run.isdigit():
-        # Too short to look for inside other words.
-        words = {_run_together(word) for word in _TOKEN.findall(text)} | set(_WORDS.findall(text.casefold()))
-        if run in words or run.rstrip("s") in words or stem(run) in question_terms(text):
-            return True
-    else:
-        whole = _run_together(text)
-        if run in whole or (run.endswith("s") and run[:-1] in whole) or stem(run) in whole:
-            return True
-    if re.fullmatch(r"[A-Z]{3,6}s?", name):
-        initials = "".join(word[0] for word in _WORDS.findall(text.casefold()))
-        return name.rstrip("s").casefold() in initials
-    if quantity := re.fullmatch(r"(\d+(?:\.\d+)?)[A-Za-z]+", name):  # 1024px, 30fps
-        return re.search(rf"(?<![\d.]){re.escape(quantity.group(1))}(?!\d)", text) is not None
-    return False
+    singular = run.removesuffix("s")
+    words = {_run_together(word) for word in _TOKEN.findall(text)} | set(_WORDS.findall(text.casefold()))
+    if not words.isdisjoint((run, singular, f"{run}s")):
+        return True
+    if re.search(rf"\d{re.escape(run)}s?\b", text.casefold()):  # kHz in "24kHz"
+        return True
+    if len(run) > 3 and singular in _run_together(text):  # too short a name would be found inside other words
+        return True
+    if name.islower():
+        return set(document_terms(name)) <= set(document_terms(text))
+    initials = "".join(word[0] for word in _WORDS.findall(text.casefold()))
+    return re.fullmatch(r"[A-Z]{3,6}s?", name) is not None and singular in initials
 
 
 def _run_together(text: str) -> str:

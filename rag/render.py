@@ -26,7 +26,7 @@ def _lines(answer: "Answer", emphasis: str = "") -> list[str]:
     for sentence in answer.sentences:
         text = sentence_text(sentence)
         if sentence.label:
-            lines.append([f"{'- ' if listed else ''}{emphasis}{sentence.label}{emphasis}: {text}"])
+            lines.append([f"{'- ' if listed else ''}{emphasis}{sentence.label}{emphasis} — {text}"])
         elif lines:
             lines[-1].append(text)
         else:

@@ -114,10 +114,10 @@ class Retriever:
             for key, stored in pool.items():
                 scores[key] = scores.get(key, 0.0) + weight * _fused(*_parts(query, stored))
         best = sorted(pool, key=lambda key: (-scores[key], key))[:k]
-        main, candidates = found[0]
         hits = []
         for rank, key in enumerate(best, start=1):
-            dense, sentence, coverage = _parts(main, pool[key])
+            # What speaks for a paper is told for the wording that speaks for it most.
+            dense, sentence, coverage = max((_parts(query, pool[key]) for query, _ in found), key=lambda p: _fused(*p))
             source = Source(
                 paper=pool[key].paper,
                 rank=rank,
@@ -125,12 +125,12 @@ class Retriever:
                 dense_score=round(dense, 6),
                 sentence_score=round(sentence, 6),
                 keyword_score=round(coverage, 6),
-                dense_rank=_rank(candidates.by_meaning, key),
-                keyword_rank=_rank(candidates.by_keyword, key),
+                dense_rank=_best_rank([candidates.by_meaning for _, candidates in found], key),
+                keyword_rank=_best_rank([candidates.by_keyword for _, candidates in found], key),
             )
             hits.append(Hit(source, pool[key]))
         known = frozenset(t for _, c in found for t, count in c.document_frequency.items() if count)
-        return Retrieval(tuple(hits), main, tuple(query for query, _ in found), known)
+        return Retrieval(tuple(hits), found[0][0], tuple(query for query, _ in found), known)
 
 
 @lru_cache(maxsize=50_000)
@@ -166,5 +166,5 @@ def _rarity(terms: Sequence[str], candidates: Candidates) -> dict[str, float]:
     return {t: math.log(1 + (total - frequency[t] + 0.5) / (frequency[t] + 0.5)) for t in terms}
 
 
-def _rank(keys: Sequence[int], key: int) -> int | None:
-    return keys.index(key) + 1 if key in keys else None
+def _best_rank(rankings: Sequence[Sequence[int]], key: int) -> int | None:
+    return min((ranking.index(key) + 1 for ranking in rankings if key in ranking), default=None)

@@ -1,6 +1,7 @@
 """The answerer without a language model: it quotes. Every sentence is a sentence of an abstract.
 
-The form follows the question: a few sentences of one paper, one line per paper, or one block per paper.
+The form follows the question: a few sentences of one paper, one line per paper, or one block per paper. Each
+begins with the paper's title.
 """
 
 from ..answer import AnswerSentence
@@ -8,6 +9,8 @@ from ..citations import Markers, quoted_sentence
 from ..evidence.reader import PaperEvidence
 from ..question import Form
 from .selection import Selection
+
+WORTH_ADDING = 0.6  # of the best sentence's evidence score
 
 
 def compose(selection: Selection, markers: Markers, max_words: int, max_sentences: int) -> list[AnswerSentence]:
@@ -21,11 +24,8 @@ def compose(selection: Selection, markers: Markers, max_words: int, max_sentence
     """
     if selection.form is Form.LIST:
         return [_line(evidence, markers) for evidence in selection.papers]
-    labelled = selection.form is Form.COMPARISON
     return [
-        sentence
-        for evidence in selection.papers
-        for sentence in _block(evidence, markers, max_words, max_sentences, labelled=labelled)
+        sentence for evidence in selection.papers for sentence in _block(evidence, markers, max_words, max_sentences)
     ]
 
 
@@ -34,18 +34,17 @@ def _line(evidence: PaperEvidence, markers: Markers) -> AnswerSentence:
     return quoted_sentence(stored.paper, stored.sentences[evidence.order[0]], markers, label=stored.paper.title)
 
 
-def _block(
-    evidence: PaperEvidence, markers: Markers, max_words: int, max_sentences: int, *, labelled: bool
-) -> list[AnswerSentence]:
-    """Quote a paper's best sentences in the order of the abstract, as many as fit; the best one always."""
+def _block(evidence: PaperEvidence, markers: Markers, max_words: int, max_sentences: int) -> list[AnswerSentence]:
+    """Quote a paper's best sentences in the order of the abstract: the best one always, others if they come near it."""
     paper, spans = evidence.hit.stored.paper, evidence.hit.stored.sentences
     lengths = [len(paper.abstract[start:end].split()) for start, end in spans]
     chosen = [evidence.order[0]]
+    floor = WORTH_ADDING * evidence.scores[chosen[0]]
     for number in evidence.order[1:]:
-        if len(chosen) < max_sentences and sum(lengths[n] for n in chosen) + lengths[number] <= max_words:
+        fits = len(chosen) < max_sentences and sum(lengths[n] for n in chosen) + lengths[number] <= max_words
+        if fits and evidence.scores[number] >= floor:
             chosen.append(number)
-    label = paper.short_title if labelled else ""
     return [
-        quoted_sentence(paper, spans[number], markers, label if place == 0 else "")
+        quoted_sentence(paper, spans[number], markers, paper.title if place == 0 else "")
         for place, number in enumerate(sorted(chosen))
     ]

@@ -5,6 +5,7 @@ effect before the next token. It is used directly rather than through llama-inde
 streaming offers no way to stop a running generation.
 """
 
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ class LocalLLM:
 
     def __init__(self, name: str, device: str = "auto") -> None:
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         source = check_model_folder(name)
@@ -37,7 +39,7 @@ class LocalLLM:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(source)
             model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
             self._model: Any = model.to(self.device).eval()
-        except (OSError, ValueError, RuntimeError, ImportError, KeyError) as exc:
+        except (OSError, ValueError, RuntimeError, ImportError, KeyError, SafetensorError) as exc:
             first_line = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
             raise ModelLoadError(
                 f"The language model {name} cannot be loaded: {first_line} "
@@ -129,6 +131,8 @@ def check_model_folder(name: str) -> str:
     Raises:
         ModelLoadError: If ``name`` is a path and there is no model at it.
     """
+    if re.match(r"https?://", name):
+        raise ModelLoadError(f"{name} is a server; only model folders and hub ids can be loaded. Leave out --llm.")
     path = Path(name).expanduser()
     if not name.startswith((".", "/", "~")) and name.count("/") <= 1 and not path.exists():
         return name  # a hub id, such as Qwen/Qwen3-1.7B

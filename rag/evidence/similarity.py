@@ -24,7 +24,9 @@ COVERAGE_WEIGHT = 0.5
 REPEAT_DISCOUNT = 0.5  # what a word is still worth when an earlier sentence holds it
 REDUNDANCY_WEIGHT = 0.2
 BOILERPLATE_PENALTY = 0.3
-CONTRIBUTION_BONUS = 0.3
+# What a paper itself does is wanted in a list, and somewhat in a comparison. In a single answer the bonus would do
+# harm: 0.1 lowers the first hit on AbstractQA from 76 % to 71 %.
+CONTRIBUTION_BONUS = {Form.LIST: 0.3, Form.COMPARISON: 0.15, Form.SINGLE: 0.0}
 
 _BOILERPLATE = re.compile(
     r"https?://|\bwww\.|\b(?:code|models?|data|project page)\b.{0,40}\b(?:available|released)\b", re.I
@@ -79,6 +81,6 @@ def _priors(question: str, sentences: Sequence[str], form: Form) -> npt.NDArray[
     for number, sentence in enumerate(sentences):
         if _BOILERPLATE.search(sentence) and not _ASKS_WHERE.search(question):
             priors[number] -= BOILERPLATE_PENALTY
-        if form is Form.LIST and _CONTRIBUTION.search(sentence):
-            priors[number] += CONTRIBUTION_BONUS  # a line of a list says what its paper does
+        if _CONTRIBUTION.search(sentence):
+            priors[number] += CONTRIBUTION_BONUS[form]
     return priors
