@@ -1,0 +1,362 @@
+"""The chat page in a real browser: with the bundled papers, and with a slow answerer that can be stopped."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from index.bundled import bundled_papers
+from index.paper import Paper
+from rag import PaperQA, load_settings
+from rag.answer import Answer, AnswerSentence, Citation, Source
+from rag.events import CancelToken, Done, Event, Sentence, Sources, Token
+from ui.web.app import build_app, launch
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+QUESTION = "Which paper removes token mixers from a vision backbone, and how does it avoid the accuracy drop?"
+DESKTOP, PHONE = (1280, 800), (390, 844)
+HOSTILE = '<img src="http://192.0.2.1/a.png" onerror="alert(1)"> ![b](http://192.0.2.1/b.png) ${1} {{this}} &amp;'
+
+
+class SlowQA:
+    """Writes one sentence at once and then words without end, until it is told to stop."""
+
+    answerer = "a slow typist"
+    answers: tuple[Answer, ...] = ()
+
+    def __init__(self) -> None:
+        abstract = f"Rivers are long. {HOSTILE} is text."
+        self.papers = [Paper("title:1", f"On rivers {HOSTILE}", abstract, authors=(HOSTILE,))]
+        self.tokens: list[CancelToken] = []
+
+    def __len__(self) -> int:
+        return 1
+
+    def ask(self, question: str) -> Answer:
+        raise NotImplementedError(question)
+
+    def chat(self) -> "SlowQA":
+        return self
+
+    def stream(self, question: str, *, cancel: CancelToken | None = None) -> Iterator[Event]:
+        cancel = cancel or CancelToken()
+        self.tokens.append(cancel)
+        sources = (Source(self.papers[0], 1, 1.0, 0.5, 0.5, 0.5, 1, 1, 1),)
+        quote = "Rivers are long."
+        citation = Citation(1, "title:1", quote, 0, len(quote), 0.9)
+        sentence = AnswerSentence(f"They are long. {HOSTILE}", 0.9, (citation,))
+        yield Sources(sources)
+        yield Sentence(0, sentence)
+        while not cancel.cancelled:
+            yield Token("and on ")
+            time.sleep(0.05)
+        yield Done(Answer(question, "partial", (sentence,), sources, reason="Stopped before the end."))
+
+    def example_questions(self, n: int = 4) -> list[str]:
+        return ["How long are rivers?"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    with sync_api.sync_playwright() as playwright:
+        bundled = Path(playwright.chromium.executable_path)
+        if not CHROMIUM and not bundled.exists():
+            pytest.skip("there is no Chromium on this machine: apt install chromium, or playwright install chromium")
+        # A container's root cannot use Chromium's sandbox; the pages are our own.
+        sandbox = [] if os.geteuid() else ["--no-sandbox"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def papers_address(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[str]:
+    """The page over the bundled papers."""
+    settings = load_settings(overrides={"index": {"cache_dir": cache_dir}})
+    qa = PaperQA.open(tmp_path_factory.mktemp("web") / "papers.idx", settings=settings)
+    qa.add(bundled_papers())
+    app = build_app(qa)
+    yield launch(app, "127.0.0.1", 0)
+    app.close(verbose=False)
+    qa.close()
+
+
+@pytest.fixture(scope="session")
+def slow_qa() -> SlowQA:
+    return SlowQA()
+
+
+@pytest.fixture(scope="session")
+def slow_address(slow_qa: SlowQA) -> Iterator[str]:
+    app = build_app(slow_qa)
+    yield launch(app, "127.0.0.1", 0)
+    app.close(verbose=False)
+
+
+class Visit:
+    """A page that writes down what it fetches and what goes wrong."""
+
+    def __init__(self, browser: "Browser", address: str, size: tuple[int, int], scheme: str) -> None:
+        self.context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=scheme,  # type: ignore[arg-type]
+            reduced_motion="reduce",  # scrolling takes no time, so that positions can be compared
+        )
+        self.page: Page = self.context.new_page()
+        self.outside: list[str] = []
+        self.problems: list[str] = []
+        self.page.on("request", lambda request: self._note(request.url))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
+        self.page.goto(f"{address}?__theme={scheme}")
+        self.page.locator(".cw-collection").wait_for()
+
+    def _note(self, url: str) -> None:
+        if not url.startswith(("http://127.0.0.1:", "data:", "blob:")):
+            self.outside.append(url)
+
+    def submit(self, question: str) -> None:
+        self.page.locator("#cw-box textarea").fill(question)
+        self.page.locator("#cw-box textarea").press("Enter")
+
+    def turn(self, number: int) -> "Locator":
+        return self.page.locator(f"#cw-turn-{number}")
+
+    def settle(self, number: int) -> "Locator":
+        turn = self.page.locator(f"#cw-turn-{number}:not([aria-busy])")
+        turn.wait_for(timeout=60_000)
+        return turn
+
+    def overflow(self) -> int:
+        width: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        return width
+
+
+@pytest.fixture
+def visit(browser: "Browser") -> "Iterator[object]":
+    visits: list[Visit] = []
+
+    def open_page(address: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Visit:
+        visits.append(Visit(browser, address, size, scheme))
+        return visits[-1]
+
+    yield open_page
+    for one in visits:
+        one.context.close()
+        assert one.outside == []
+        assert one.problems == []
+
+
+@pytest.fixture
+def papers(visit, papers_address: str) -> Visit:
+    return visit(papers_address)
+
+
+@pytest.fixture
+def slow(visit, slow_address: str) -> Visit:
+    return visit(slow_address)
+
+
+def visible_marks(page: "Page") -> "Locator":
+    return page.locator(".cw-sources:not([hidden]) mark")
+
+
+def is_in_view(mark: "Locator") -> bool:
+    seen: bool = mark.evaluate(
+        """async (mark) => {
+          const until = performance.now() + 3000;
+          const inside = () => {
+            const box = mark.getBoundingClientRect();
+            return box.height > 0 && box.top >= 0 && box.top < innerHeight;
+          };
+          while (!inside() && performance.now() < until) await new Promise((done) => setTimeout(done, 50));
+          return inside();
+        }"""
+    )
+    return seen
+
+
+def quotes_of(marker: "Locator") -> list[str]:
+    title = marker.get_attribute("title") or ""
+    return [line.rpartition("” (support")[0].removeprefix("“") for line in title.splitlines()]
+
+
+def test_a_marker_leads_to_the_exact_sentence(papers: Visit) -> None:
+    papers.submit(QUESTION)
+    turn = papers.settle(1)
+    assert "RIFormer" in papers.page.locator(".cw-sources:not([hidden])").inner_text()
+    marker = turn.locator(".cw-marker").first
+    marker.click()
+    first_id = (marker.get_attribute("data-goto") or "").split()[0]
+    mark = papers.page.locator(f'mark[data-spans~="{first_id}"]').first
+    assert mark.inner_text() == quotes_of(marker)[0]
+    assert is_in_view(mark)
+    assert "cw-flash" in (mark.get_attribute("class") or "")
+    assert mark.evaluate("(mark) => mark === document.activeElement")
+
+
+def test_the_papers_are_shown_before_the_answer_is_whole(slow: Visit) -> None:
+    slow.submit("How long?")
+    slow.page.locator("#cw-turn-1 .cw-draft").wait_for()
+    assert slow.turn(1).get_attribute("aria-busy") == "true"
+    assert visible_marks(slow.page).inner_text() == "Rivers are long."
+
+
+def test_an_unanswerable_question_is_refused_and_names_the_nearest_papers(papers: Visit) -> None:
+    papers.submit("What did the mayor of Lisbon have for breakfast on Sunday?")
+    card = papers.settle(1).locator(".cw-refusal")
+    assert "do not answer" in card.inner_text()
+    card.locator("a").first.click()
+    assert papers.page.locator(".cw-sources:not([hidden]) .cw-other[open]").count() == 1
+
+
+def test_a_marker_of_an_older_answer_still_works(papers: Visit) -> None:
+    papers.submit(QUESTION)
+    papers.settle(1)
+    papers.submit("How many times faster than EfficientNet is GENet on GPU?")
+    papers.settle(2)
+    assert papers.page.locator(".cw-sources:not([hidden])").get_attribute("data-turn") == "2"
+    marker = papers.turn(1).locator(".cw-marker").first
+    marker.focus()
+    papers.page.keyboard.press("Enter")
+    assert papers.page.locator(".cw-sources:not([hidden])").get_attribute("data-turn") == "1"
+    assert is_in_view(visible_marks(papers.page).first)
+    papers.page.locator(".cw-sources:not([hidden]) .cw-back").click()
+    assert marker.evaluate("(link) => link === document.activeElement")
+
+
+def test_an_example_question_is_answered(papers: Visit) -> None:
+    example = papers.page.locator("#cw-examples button").first
+    text = example.inner_text()
+    example.click()
+    assert papers.settle(1).locator("h2").inner_text() == text
+    assert papers.page.locator("#cw-examples button").count() == 0
+
+
+def test_asking_again_replaces_the_answer_and_keeps_what_is_typed(papers: Visit) -> None:
+    papers.submit(QUESTION)
+    before = papers.settle(1).inner_text()
+    papers.page.locator("#cw-box textarea").fill("half a thought")
+    papers.page.get_by_role("button", name="Ask again").click()
+    papers.page.wait_for_timeout(1000)
+    assert papers.settle(1).inner_text() == before
+    assert papers.page.locator(".cw-turn").count() == 1
+    assert papers.page.locator("#cw-box textarea").input_value() == "half a thought"
+
+
+def test_stop_ends_the_answer_at_once(slow: Visit) -> None:
+    slow.submit("How long?")
+    slow.page.locator("#cw-turn-1 .cw-draft").wait_for()
+    slow.page.locator("#cw-box .stop-button").click()
+    turn = slow.page.locator("#cw-turn-1:not([aria-busy])")
+    turn.wait_for(timeout=5000)
+    assert "Stopped before the end." in turn.inner_text()
+    assert "They are long." in turn.inner_text()
+    slow.page.locator("#cw-box .submit-button").wait_for()
+
+
+def test_closing_the_page_stops_the_answer(browser: "Browser", slow_address: str, slow_qa: SlowQA) -> None:
+    leaving = Visit(browser, slow_address, DESKTOP, "light")
+    leaving.submit("How long?")
+    leaving.page.locator("#cw-turn-1 .cw-draft").wait_for()
+    token = slow_qa.tokens[-1]
+    assert not token.cancelled
+    leaving.context.close()
+    until = time.monotonic() + 20
+    while not token.cancelled and time.monotonic() < until:
+        time.sleep(0.1)
+    assert token.cancelled
+
+
+def test_a_new_conversation_during_an_answer_stays_empty(slow: Visit, slow_qa: SlowQA) -> None:
+    slow.submit("How long?")
+    slow.page.locator("#cw-turn-1 .cw-draft").wait_for()
+    slow.page.get_by_role("button", name="New conversation").click()
+    slow.page.locator(".cw-turn").wait_for(state="detached")
+    slow.page.locator("#cw-box .submit-button").wait_for()
+    slow.page.wait_for_timeout(500)
+    assert slow.page.locator(".cw-turn").count() == 0
+    assert slow_qa.tokens[-1].cancelled
+    slow.submit("Again?")
+    slow.page.locator("#cw-turn-1 .cw-draft").wait_for()
+
+
+def test_markup_in_papers_is_shown_as_text(slow: Visit) -> None:
+    slow.submit(HOSTILE)
+    slow.page.locator("#cw-turn-1 .cw-draft").wait_for()
+    assert HOSTILE in slow.turn(1).inner_text()
+    assert HOSTILE in slow.page.locator(".cw-sources").inner_text()
+    assert slow.page.locator(".cw-list img").count() == 0
+
+
+def test_a_marker_works_while_text_arrives(slow: Visit) -> None:
+    slow.submit("How long?")
+    slow.page.locator("#cw-turn-1 .cw-draft").wait_for()
+    box = slow.turn(1).locator(".cw-marker").bounding_box()
+    assert box is not None
+    slow.page.mouse.move(box["x"] + 4, box["y"] + 4)
+    slow.page.mouse.down()
+    slow.page.wait_for_timeout(200)  # several tokens arrive between press and release
+    slow.page.mouse.up()
+    assert visible_marks(slow.page).evaluate("(mark) => mark === document.activeElement")
+
+
+def test_what_a_reader_opened_stays_open_while_text_arrives(slow: Visit) -> None:
+    slow.submit("How long?")
+    slow.page.locator("#cw-turn-1 .cw-draft").wait_for()
+    slow.page.locator(".cw-why summary").click()
+    slow.page.wait_for_timeout(400)
+    assert slow.page.locator(".cw-why[open]").count() == 1
+
+
+@pytest.mark.parametrize("question", ["   ", "x" * 100_000])
+def test_bad_questions_are_met_with_words(papers: Visit, question: str) -> None:
+    papers.submit(question)
+    if question.strip():
+        assert "100" in papers.settle(1).locator(".cw-error").inner_text()
+    papers.page.wait_for_timeout(300)
+    assert "Traceback" not in papers.page.inner_text("body")
+    assert papers.overflow() <= 0
+    papers.submit(QUESTION)
+    assert papers.settle(2 if question.strip() else 1).locator(".cw-marker").count() > 0
+
+
+def test_a_phone_shows_everything_without_sideways_scrolling(visit, papers_address: str) -> None:
+    phone: Visit = visit(papers_address, PHONE)
+    assert phone.overflow() <= 0
+    phone.submit(QUESTION)
+    marker = phone.settle(1).locator(".cw-marker").first
+    assert phone.overflow() <= 0
+    marker.click()
+    assert is_in_view(visible_marks(phone.page).first)
+    chat, side = (phone.page.locator(name).bounding_box() for name in ("#cw-chat", "#cw-side"))
+    assert chat is not None
+    assert side is not None
+    assert side["y"] >= chat["y"] + chat["height"] - 1
+    phone.page.locator(".cw-sources:not([hidden]) .cw-back").click()
+    assert marker.evaluate("(link) => link === document.activeElement")
+
+
+def test_dark_mode_is_dark(visit, slow_address: str) -> None:
+    dark: Visit = visit(slow_address, scheme="dark")
+    dark.submit("How long?")
+    dark.page.locator("#cw-turn-1 .cw-draft").wait_for()
+
+    def brightness(selector: str, what: str) -> int:
+        script = f"(e) => getComputedStyle(e).{what}.match(/\\d+/g).slice(0, 3).reduce((sum, n) => sum + Number(n), 0)"
+        value: int = dark.page.locator(selector).first.evaluate(script)
+        return value
+
+    assert brightness(".gradio-container", "backgroundColor") < 120
+    assert brightness(".cw-panel", "backgroundColor") < 150
+    assert brightness(".cw-question", "color") > 600
+    assert brightness("mark", "color") > 600
+    assert brightness("mark", "backgroundColor") < 250

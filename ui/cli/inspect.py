@@ -1,0 +1,76 @@
+"""The commands that explain this installation: ``config`` and ``doctor``. They change nothing."""
+
+import platform
+from typing import TYPE_CHECKING, TypedDict
+
+import typer
+
+from index.errors import CitewellError, IndexStoreError
+
+from .opening import collection, read_settings
+from .options import IndexOption, JsonOption, LlmOption
+from .output import emit, say, version
+
+if TYPE_CHECKING:
+    from rag.settings import Settings
+
+
+class Finding(TypedDict):
+    """One thing that was checked."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(epilog="Example: CITEWELL_RETRIEVAL__SIMILARITY_TOP_K=5 citewell config")(config)
+    app.command(epilog="Example: citewell doctor --index papers.idx")(doctor)
+
+
+def config(as_json: JsonOption = False) -> None:
+    """Show every setting, its value and where the value came from.
+
+    Set a value in citewell.toml ([retrieval] similarity_top_k = 5) or in the environment
+    (CITEWELL_RETRIEVAL__SIMILARITY_TOP_K=5). The environment beats the file.
+    """
+    from rag.settings import describe
+
+    settings = read_settings()
+    rows = describe(settings)
+    if as_json:
+        values = {
+            f"{group}.{field}": value
+            for group, fields in settings.model_dump(mode="json").items()
+            for field, value in fields.items()
+        }
+        emit([{**row._asdict(), "value": values[row.name]} for row in rows])
+        return
+    for row in rows:
+        say(f"{row.name} = {'none' if row.value is None else row.value}  ({row.source})")
+        say(f"    {row.description}")
+
+
+def doctor(index: IndexOption = None, llm: LlmOption = None, as_json: JsonOption = False) -> None:
+    """Check the installation, the index and the models. Exit code 1: something needs attention."""
+    findings: list[Finding] = [
+        {"name": "citewell", "ok": True, "detail": f"{version()}, Python {platform.python_version()}"},
+        *_check_collection(read_settings(index, llm)),
+    ]
+    if as_json:
+        emit(findings)
+    else:
+        for finding in findings:
+            say(f"{'ok  ' if finding['ok'] else 'FAIL'}  {finding['name']}: {finding['detail']}")
+    if not all(finding["ok"] for finding in findings):
+        raise typer.Exit(1)
+
+
+def _check_collection(settings: "Settings") -> list[Finding]:
+    try:
+        with collection(settings) as qa:
+            return [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in qa.check()]
+    except CitewellError as exc:
+        name = "index" if isinstance(exc, IndexStoreError) else "models"
+        return [{"name": name, "ok": False, "detail": str(exc)}]

@@ -1,0 +1,109 @@
+"""Write to the two streams: results to stdout, everything else to stderr. Lays nothing out.
+
+Standard output carries the result and nothing else, so that ``citewell … --json | jq`` works.
+"""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+ProgressCallback = Callable[[int, int | None, str], None]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # and reversed text
+
+
+def version() -> str:
+    """Return the installed version, or say that there is none."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("citewell")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def printable(text: str) -> str:
+    r"""Remove what could steer a terminal: papers and models are not trusted to print escape sequences.
+
+    Example:
+        >>> printable("a\x1b[2Jb")
+        'a[2Jb'
+    """
+    return _CONTROL.sub("", text)
+
+
+def text_width() -> int:
+    """Return the columns to wrap text at: those of the terminal, at most 100; 0 (do not wrap) for a pipe."""
+    return min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
+
+
+def say(text: str = "") -> None:
+    """Print a result."""
+    typer.echo(printable(text))
+
+
+def note(text: str) -> None:
+    """Print something beside the result, to stderr."""
+    typer.echo(printable(text), err=True)
+
+
+def fail(message: str, code: int = 1) -> int:
+    """Print an error as one line to stderr; return the exit code given."""
+    note("Error: " + " ".join(message.split()))
+    return code
+
+
+def emit(value: Any) -> None:
+    """Print a value as one JSON document."""
+    readable = (sys.stdout.encoding or "").lower().startswith("utf")
+    typer.echo(json.dumps(value, ensure_ascii=not readable, indent=2))
+
+
+@contextmanager
+def progress_bar(start: str) -> Iterator[ProgressCallback]:
+    """Show a bar on stderr while something is counted; without a terminal, one line when it begins."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        note(start)
+        yield lambda done, total, message: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(escape(start), total=None)
+
+        def update(done: int, total: int | None, message: str) -> None:
+            bar.update(task, completed=done, total=total, description=escape(printable(message or start)))
+
+        yield update
+
+
+class StatusLine:
+    """One line on stderr that says what is going on and goes away; nothing without a terminal."""
+
+    def __init__(self) -> None:
+        self._shown = False
+
+    def show(self, message: str) -> None:
+        """Replace the line."""
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{printable(message)} …")
+            sys.stderr.flush()
+            self._shown = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._shown = False
