@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from .answers import AnswersReport
     from .dataset import Question
 
-app = typer.Typer(name="eval", no_args_is_help=True)
+EXAMPLE_QUESTIONS = Path(__file__).parent / "data" / "example_questions.jsonl"
+
+app = typer.Typer(
+    name="eval", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
 
 
 @app.callback()
@@ -27,7 +31,9 @@ def main() -> None:
 
 @app.command()
 def answers(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Questions with expected answers, JSON Lines.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Questions with expected answers, JSON Lines.")
+    ] = None,
     index: Annotated[Path | None, typer.Option(help="The collection to ask; else the index.path setting.")] = None,
     example: Annotated[bool, typer.Option("--example", help="Ask the bundled papers, indexed for this run.")] = False,
     out: Annotated[Path, typer.Option(help="Where the full report is written.")] = Path("eval-answers.json"),
@@ -35,7 +41,12 @@ def answers(
     limit: Annotated[int | None, typer.Option(min=1, help="Ask N questions, spread over the file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the full report as JSON.")] = False,
 ) -> None:
-    """Ask every question of FILE and report papers, quotes, key facts, refusals and time."""
+    """Ask every question of FILE and report papers, quotes, key facts, refusals and time.
+
+    With --example and no FILE: the 120 questions on the bundled papers that come with Citewell.
+    """
+    if file is None and not example:
+        raise typer.BadParameter("name a file of questions, or give --example", param_hint="FILE")
     if example and index is not None:
         raise typer.BadParameter("give --index or --example, not both")
     if not out.absolute().parent.is_dir():
@@ -46,6 +57,7 @@ def answers(
     from .dataset import load_questions
     from .report import render_report, report_dict
 
+    file = file or EXAMPLE_QUESTIONS
     questions = spread(load_questions(file), limit)
     overrides: dict[str, dict[str, Path | str]] = {}
     if index is not None:
