@@ -1,0 +1,65 @@
+# `make` lists the targets. Needs Python >= 3.11, make and a package index.
+# PyPI's torch for Linux brings CUDA along (several GB). Without a GPU, take the smaller build:
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make run
+
+PYTHON ?= python3
+ARGS ?=
+TORCH := torch==2.13.0
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint types fix lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+run: $(INSTALLED) ## open the chat page over the example papers (ARGS="--port 8000")
+	$(BIN)/citewell ui --example $(ARGS)
+
+test: $(INSTALLED) ## run the tests (ARGS="-k retrieval")
+	$(BIN)/pytest $(ARGS)
+
+lint: $(INSTALLED) ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED) ## check types
+	$(BIN)/mypy
+
+fix: $(INSTALLED) ## correct the style where ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: | check-python ## pin the newest allowed versions in requirements.lock
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/pip" install '$(TORCH)' --editable '.[dev]'; \
+	{ \
+		echo '# Exact versions of everything Citewell runs and is tested with. Made by: make lock'; \
+		echo '# Local version labels (+cpu) are left out and CUDA packages are not listed, so that each machine'; \
+		echo '# may take the build of torch it has. Install: pip install -r requirements.lock && pip install --no-deps -e .'; \
+		"$$folder/venv/bin/pip" freeze --all --exclude citewell --exclude pip \
+			| grep -v -i -E '^(nvidia-|cuda-|triton=)' | sed -E 's/\+[a-z0-9.]+$$//' | LC_ALL=C sort -f; \
+	} > "$$folder/requirements.lock"; \
+	cp "$$folder/requirements.lock" requirements.lock
+
+clean: ## remove the environment and the caches, not your indexes
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find index rag ui eval tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made again whenever the pins or the project file change; an interrupted installation is not taken for done.
+$(INSTALLED): requirements.lock pyproject.toml | check-python
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: check-python
+check-python:
+	@command -v $(PYTHON) > /dev/null \
+		|| { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Citewell needs Python 3.11 or newer, and this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2> /dev/null \
+		|| { echo "$(PYTHON) cannot make environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
