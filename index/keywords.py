@@ -56,9 +56,13 @@ class KeywordIndex:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass  # see above
 
+    def forget(self) -> None:
+        """Drop what is loaded; the folder stays as it is."""
+        self._index, self._facts, self.generation = None, None, -1
+
     def rebuild(self, papers: Iterable[tuple[int, str]], generation: int) -> None:
         """Throw everything away and index ``papers``, pairs of a paper's key and its title and abstract."""
-        self._index, self._facts, self.generation = None, None, -1
+        self.forget()
         self._stamp.unlink(missing_ok=True)  # first: a stamp beside half a folder would be a lie
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -321,6 +321,8 @@ class PaperStore:
                 if touched is None:
                     self._keywords.rebuild(database.keyword_texts(db, None), generation)
             except (OSError, RuntimeError, ValueError) as exc:  # of FAISS and of Tantivy
+                if self._keywords.generation != generation:  # so that at least this process finds everything
+                    self._keywords.rebuild_in_memory(database.keyword_texts(db, None), generation)
                 raise IndexStoreError(
                     f"The search files of {self.folder} could not be saved: {exc}. The papers are stored. "
                     "Check the free disk space and that the folder can be written; the files are made again "
@@ -359,7 +361,10 @@ class PaperStore:
     def _catch_up(self, db: sqlite3.Connection) -> None:
         """Bring both derived indexes, in memory, to the generation that ``db`` sees. The lock is held."""
         self._catch_up_vectors(db)
-        if self._keywords.generation != read_generation(db):
+        generation = read_generation(db)
+        if not database.of_one_index(self._keywords.generation, generation):
+            self._keywords.forget()
+        if self._keywords.generation != generation:
             self._keywords.reload()
 
     def _catch_up_vectors(self, db: sqlite3.Connection) -> None:

@@ -2,7 +2,7 @@
 
 The same analysis serves documents and questions, so spelling rules only need to be consistent, not correct:
 British and American endings agree, words are stemmed (Snowball English), and a hyphenated word also counts as
-one word, so that "over-squashing" finds "oversquashing".
+one word in a document, so that a question about "oversquashing" finds "over-squashing".
 """
 
 import re

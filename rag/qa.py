@@ -154,6 +154,11 @@ class PaperQA:
         """Examine the index: database, vectors, keywords, unfinished work. Changes nothing."""
         return self._need_store().check()
 
+    @property
+    def interrupted(self) -> str | None:
+        """The source of an earlier add that did not come to its end; adding it again finishes it. None: all is done."""
+        return None if self._store is None else self._store.interrupted
+
     # -- questions ----------------------------------------------------------------------------------------
 
     @property

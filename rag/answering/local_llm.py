@@ -67,7 +67,7 @@ class LocalLLM:
     def fits(self, prompt: str, max_new_tokens: int) -> bool:
         """Whether the prompt and the answer fit the model's window."""
         window = getattr(self._model.config, "max_position_embeddings", None)
-        return window is None or len(self._tokenizer(prompt)["input_ids"]) + max_new_tokens <= window
+        return window is None or len(self._tokenizer(prompt, verbose=False)["input_ids"]) + max_new_tokens <= window
 
     def stream(self, prompt: str, max_new_tokens: int, cancel: CancelToken) -> Iterator[str]:
         """Yield the model's text piece by piece, greedily decoded; closing the iterator stops the model.

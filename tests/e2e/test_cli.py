@@ -1,9 +1,11 @@
 """The command line as a user meets it: a process of its own, the real models, the bundled papers."""
 
+import contextlib
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.request
@@ -285,6 +287,17 @@ def test_a_locked_index_names_its_writer(run, small):
     with writer_lock(small):
         assert_error(run("add", "two.jsonl", "--index", small), 1, "two.idx", os.getpid())
         assert run("papers", "--index", small).returncode == 0  # reading goes on
+
+
+def test_an_interrupted_add_is_told_and_finished_by_adding_again(run, small):
+    with contextlib.closing(sqlite3.connect(small / "papers.sqlite")) as db, db:
+        db.execute("INSERT INTO meta VALUES ('adding', 'two.jsonl')")
+    result = run("papers", "--index", small)
+    assert result.returncode == 0
+    assert "Adding two.jsonl was interrupted" in result.stderr
+    assert run("doctor", "--index", small).returncode == 1
+    assert run("add", "two.jsonl", "--index", small).returncode == 0
+    assert "interrupted" not in run("papers", "--index", small).stderr
 
 
 @pytest.mark.parametrize("name", ["photo.png", "refs.bib", "papers.jsonl"])

@@ -318,10 +318,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
 TestStoreAgainstModel = StoreAgainstModel.TestCase
 TestStoreAgainstModel.settings = settings(
-    max_examples=12,
-    stateful_step_count=18,
+    max_examples=25,
+    stateful_step_count=25,
     deadline=None,
-    derandomize=bool(os.environ.get("CI")),
     suppress_health_check=list(HealthCheck),
 )
 
@@ -466,6 +465,18 @@ def test_search_files_of_another_index_are_not_taken_for_ours(folder, store, tmp
     opened = PaperStore.open(folder, HashEncoder(WINDOW))
     assert_search_is_exact(opened, entries, "galaxies word11", 2)
     assert all(statuses(opened).values())
+
+
+def test_an_index_that_is_replaced_under_an_open_store_is_searched_as_it_is(folder, store, tmp_path):
+    store.add([paper(n) for n in range(4)])
+    for name in ("one.idx", "two.idx"):  # one of them counts its generations from below ours, most likely
+        other = PaperStore.open(tmp_path / name, HashEncoder(WINDOW), create=True)
+        entries = [paper(n, "Whales and galaxies.") for n in range(10, 14)]
+        other.add(entries)
+        shutil.rmtree(folder)
+        (tmp_path / name).rename(folder)
+        assert_search_is_exact(store, entries, "galaxies word11 word2", 4)
+        assert all(statuses(store).values())
 
 
 def test_an_add_that_fails_leaves_an_open_store_searchable_and_says_so(folder, store):
@@ -740,6 +751,7 @@ def test_a_disk_that_fills_up_while_saving_search_files_loses_nothing(folder, st
         patch.setattr(index.vectors.faiss, "write_index", full)
         with pytest.raises(IndexStoreError, match=r"search files .*could not be saved.*papers are stored"):
             store.add(entries)
+    assert_search_is_exact(store, entries, "title word1", 3)
     reopened = PaperStore.open(folder, HashEncoder(WINDOW))
     assert reopened.papers() == entries
     assert_search_is_exact(reopened, entries, "title word1", 3)

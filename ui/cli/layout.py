@@ -24,10 +24,11 @@ def lay_out_answer(answer: "Answer", width: int = 0) -> str:
 
 
 def lay_out_remarks(answer: "Answer", width: int = 0) -> list[str]:
-    """Return what stands below an answer: why it is partial, what was removed, which papers are nearest."""
+    """Return what stands below an answer: why it is partial, remarks, what was removed, the nearest papers."""
     parts = []
     if answer.sentences and answer.reason:
         parts.append(wrapped(f"({answer.reason})", width))
+    parts += [wrapped(f"({remark})", width) for remark in answer.trace.notes]
     if answer.dropped:
         lines = [f"- {sentence.text} ({sentence.reason})" for sentence in answer.dropped]
         parts.append("\n".join(["Left out:", *(wrapped(line, width, "  ") for line in lines)]))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from index.errors import IndexNotFoundError
 
+from .output import note
+
 if TYPE_CHECKING:
     from rag import PaperQA
     from rag.settings import Settings
@@ -48,6 +50,8 @@ def collection(settings: "Settings", *, create: bool = False) -> Iterator["Paper
 
     qa = PaperQA.open(path, llm=settings.answering.llm, settings=settings)
     try:
+        if qa.interrupted:
+            note(f"Adding {qa.interrupted} was interrupted; what it had written is kept. Add it again to finish.")
         yield qa
     finally:
         qa.close()
