@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +16,18 @@ from typing import Any
 import numpy as np
 
 from .embedding.encoder import Encoder, Vectors
-from .errors import IndexCorruptError, IndexNotFoundError, IndexStoreError
+from .errors import IndexCorruptError, IndexStoreError
 from .filters import fold
+from .location import DATABASE_NAME, not_found
 from .lock import writer_lock
 from .paper import Paper
 from .vectors import Keys
 
 FORMAT_VERSION = 1
-FILE_NAME = "papers.sqlite"
 # Each index counts its generations from a random multiple of this, so that search files of one index are never
 # taken for those of another whose database was copied over its own.
 _GENERATIONS_PER_INDEX = 2**32
+_ADDING = "adding"  # key of the manifest, alone (as the first versions wrote it) or before the name of a source
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -88,7 +89,7 @@ def translated(folder: Path) -> Iterator[None]:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as exc:  # the latter when a damaged name is in the message
         if getattr(exc, "sqlite_errorcode", 0) & 0xFF in _OUTSIDE:  # the low byte is the kind of error
-            if not (folder / FILE_NAME).exists():
+            if not (folder / DATABASE_NAME).exists():
                 raise not_found(folder) from exc
             raise IndexStoreError(
                 f"The index {folder} could not be used: {exc}. What was stored before is unchanged. "
@@ -100,11 +101,6 @@ def translated(folder: Path) -> Iterator[None]:
             f"The database of {folder} is damaged ({exc}). Restore papers.sqlite from a backup, "
             "or move the folder away and add the papers again."
         ) from exc
-
-
-def not_found(folder: Path) -> IndexNotFoundError:
-    """Return the error for a folder without an index."""
-    return IndexNotFoundError(f"There is no index at {folder}. Make one: citewell add FILE --index {folder}")
 
 
 def not_ours(folder: Path, why: str) -> IndexCorruptError:
@@ -138,7 +134,7 @@ def create(folder: Path, encoder: Encoder) -> None:
             f"Cannot make the index folder {folder}: {exc.strerror or exc}. Name another one."
         ) from exc
     with writer_lock(folder), translated(folder):
-        target, draft = folder / FILE_NAME, folder / f"{FILE_NAME}.new"
+        target, draft = folder / DATABASE_NAME, folder / f"{DATABASE_NAME}.new"
         if target.exists():  # another process was faster
             return
         draft.unlink(missing_ok=True)
@@ -216,6 +212,23 @@ def set_meta(db: sqlite3.Connection, key: str, value: str | None) -> None:
         db.execute("DELETE FROM meta WHERE key = ?", (key,))
     else:
         db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def unfinished(meta: Mapping[str, str]) -> dict[str, str]:
+    """Return the entries of a manifest that name the source of an add that has not come to its end, by key."""
+    return {key: source for key, source in meta.items() if key == _ADDING or key.startswith(f"{_ADDING} ")}
+
+
+def set_unfinished(db: sqlite3.Connection, source: str) -> None:
+    """Note that an add of ``source`` has begun."""
+    set_meta(db, f"{_ADDING} {source}", source)
+
+
+def set_finished(db: sqlite3.Connection, source: str) -> None:
+    """Take back :func:`set_unfinished`; notes of other sources stay."""
+    for key, named in unfinished(read_meta(db)).items():
+        if named == source:
+            set_meta(db, key, None)
 
 
 def write_text(

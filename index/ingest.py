@@ -13,8 +13,8 @@ from .readers import Rejected
 
 PAPERS_PER_BATCH = 32  # what an interrupted call loses at most: about two seconds of work on two cores
 
-Progress = Callable[[int, str], None]
-"""Called with the number of records read so far and what is going on, for people."""
+Progress = Callable[[int, int | None, str], None]
+"""Called with records read, records in all (None when unknown), and what is going on, for people."""
 
 Transaction = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
@@ -45,13 +45,17 @@ class Ingest:
         encoder: Embeds what is new.
         read: Begins a read transaction.
         write: Begins a write transaction, which raises the generation.
+        total: How many records there are; None when unknown.
         progress: Told after each batch.
     """
 
-    def __init__(self, encoder: Encoder, read: Transaction, write: Transaction, progress: Progress | None) -> None:
+    def __init__(
+        self, encoder: Encoder, read: Transaction, write: Transaction, total: int | None, progress: Progress | None
+    ) -> None:
         self._encoder = encoder
         self._read = read
         self._write = write
+        self._total = total
         self._progress = progress
         self._batch: list[tuple[int | None, Paper]] = []  # the key of the paper each one replaces
         self._seen: set[str] = set()
@@ -79,7 +83,7 @@ class Ingest:
             self._batch.clear()
         if self._progress:
             counts = f"{self._records} records read, {self._added} papers added, {self._updated} updated"
-            self._progress(self._records, counts)
+            self._progress(self._records, self._total, counts)
 
     def report(self) -> IngestReport:
         """Return what was done."""

@@ -4,7 +4,6 @@ Terms are made by :mod:`index.terms`, so tantivy only splits at spaces. The fold
 generation it reflects and with the digest of its files; a folder that does not match is built again.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 import tantivy
 
+from .digest import file_sha256
 from .terms import document_terms
 
 _FORMAT = 2
@@ -41,17 +41,19 @@ class KeywordIndex:
         generation it reflects; the generation is -1 if there was nothing before.
         """
         try:
-            facts = json.loads(self._stamp.read_text())
+            stamp = self._stamp.read_text()
+            facts = json.loads(stamp)
             generation = int(facts["generation"])
             if facts["format"] != _FORMAT or generation <= self.generation:  # of another version, or nothing new
                 return
             # Tantivy checks no file as a whole: what is damaged would fail, or find nothing, at some later search.
             known = {} if self._facts is None else self._facts["files"]
             for name, digest in facts["files"].items():
-                if digest != known.get(name) and digest != _sha256(self._folder / name):
+                if digest != known.get(name) and digest != file_sha256(self._folder / name):
                     raise ValueError(name)
             index = self._open()
-            index.reload()
+            if self._stamp.read_text() != stamp:  # a writer removes it first: these files may be newer than it says
+                return
             self._index, self._facts, self.generation = index, facts, generation
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass  # see above
@@ -72,7 +74,7 @@ class KeywordIndex:
 
     def rebuild_in_memory(self, papers: Iterable[tuple[int, str]], generation: int) -> None:
         """Index ``papers`` without touching the folder, for a process that may not write there."""
-        self._index, self._facts = _with_tokenizer(tantivy.Index(_schema())), None
+        self._index, self._facts = _prepared(tantivy.Index(_schema())), None
         self._write((), papers)
         self.generation = generation
 
@@ -112,7 +114,7 @@ class KeywordIndex:
             if path.suffix and not path.name.startswith("."):
                 # A segment never changes, so the digest of its birth is kept; only the list of them does.
                 digest = None if path.name == "meta.json" else known.get(path.name)
-                files[path.name] = digest or _sha256(path)
+                files[path.name] = digest or file_sha256(path)
         facts = {"format": _FORMAT, "generation": generation, "files": files}
         draft = self._folder / ".generation.new"
         draft.write_text(json.dumps(facts))
@@ -127,7 +129,8 @@ class KeywordIndex:
             limit: How many at most, at least 1.
             allowed: Keys that may be found; None for all.
         """
-        if self._index is None or not terms:
+        limit = min(limit, len(self))  # Tantivy reserves memory for as many as it is asked for
+        if limit == 0 or not terms:
             return []
         words = [(tantivy.Occur.Should, self._term(term)) for term in terms]
         query = tantivy.Query.boolean_query(words)
@@ -159,7 +162,7 @@ class KeywordIndex:
         return tantivy.Query.term_set_query(self._index.schema, "key", list(keys))
 
     def _open(self) -> Any:
-        return _with_tokenizer(tantivy.Index(_schema(), path=str(self._folder)))
+        return _prepared(tantivy.Index(_schema(), path=str(self._folder)))
 
 
 def _schema() -> Any:
@@ -170,11 +173,8 @@ def _schema() -> Any:
     return builder.build()
 
 
-def _with_tokenizer(index: Any) -> Any:
+def _prepared(index: Any) -> Any:
     index.register_tokenizer("spaces", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
+    # By default a reader takes up any commit in its folder by itself, before the stamp says which generation it is.
+    index.config_reader(reload_policy="manual")
     return index
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,6 +9,8 @@ from typing import Any
 
 from .text import clean_text
 
+MAX_TEXT_CHARS = 100_000  # of an abstract, or a title; the longest abstracts have a few thousand
+
 _ARXIV = re.compile(
     r"(?:https?://)?(?:[\w.]*arxiv\.org/(?:abs|pdf|html)/|arxiv:\s*|10\.48550/arxiv\.)?"
     r"(\d{4}\.\d{4,5}|([a-z-]+)(?:\.[a-z]{2})?/(\d{7}))(?:v\d+)?(?:\.pdf)?/?",
@@ -67,8 +69,12 @@ class Paper:
         """Clean the text, derive the id and check the fields.
 
         Raises:
-            ValueError: If the title or the abstract is empty after cleaning; the message names the field.
+            ValueError: If the title or the abstract is empty after cleaning, or has more than 100,000 characters;
+                the message begins with the field.
         """
+        for name, text in (("title", title), ("abstract", abstract)):
+            if len(text) > MAX_TEXT_CHARS:
+                raise ValueError(f"{name} has {len(text):,} characters, more than {MAX_TEXT_CHARS:,} are not read")
         title, abstract = clean_text(title), clean_text(abstract)
         if not title:
             raise ValueError("title is empty")

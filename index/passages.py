@@ -16,13 +16,11 @@ class Passage:
     Attributes:
         start: First character in the abstract.
         end: One past the last character.
-        first_sentence: Number of its first sentence in the abstract, from 0.
         sentences: Half-open character spans into the *abstract*, in order.
     """
 
     start: int
     end: int
-    first_sentence: int
     sentences: tuple[tuple[int, int], ...]
 
 
@@ -50,7 +48,7 @@ def split_passages(
             used += counts[last]
             last += 1
         inside = tuple(spans[first:last])
-        passages.append(Passage(inside[0][0], inside[-1][1], first, inside))
+        passages.append(Passage(inside[0][0], inside[-1][1], inside))
         if last == len(spans):
             break
         # Share the last sentence with the next passage, unless that would leave no room to move on.

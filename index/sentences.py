@@ -20,8 +20,12 @@ _STARTERS = frozenset(
     "for while when although as a an by with on at finally results first second third then thus therefore "
     "hence both unlike since such if extensive experiments experimental".split()
 )
-_BOUNDARY = re.compile(r"""([.!?…]+)(["'”’)\]]*)(\s+)(?=["'“‘(\[]*(\S+))|([。！？]+[”’」』）]*)(\s*)(?=\S)""")
+# Each run of terminators is tried once, from its beginning: a table of contents has thousands of dots in a row.
+_BOUNDARY = re.compile(
+    r"""(?<![.!?…])([.!?…]++)(["'”’)\]]*)(\s+)(?=["'“‘(\[]*(\S+))|([。！？]+[”’」』）]*)(\s*)(?=\S)"""
+)
 _LAST_WORD = re.compile(r"([^\s(\[“\"]+)$")
+_LAST_WORD_CHARS = 60  # no abbreviation is longer, and to search all that went before takes quadratic time
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
@@ -40,7 +44,9 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
         if match.group(5):  # Chinese and Japanese: no white space is needed, and there are no abbreviations
             spans.append((start, match.end(5)))
             start = match.end()
-        elif _ends_sentence(text[start : match.start()], match.group(1), match.group(2), match.group(4)):
+        elif _ends_sentence(
+            text[max(start, match.start() - MAX_SENTENCE_CHARS) : match.start()], *match.group(1, 2, 4)
+        ):
             spans.append((start, match.end(2)))
             start = match.end(3)
     end = len(text.rstrip())
@@ -65,7 +71,7 @@ def _ends_sentence(before: str, terminator: str, closing: str, next_word: str) -
         return False
     if "." not in terminator or len(terminator) > 1 or (closing and closing[0] in '"”’'):
         return True
-    word = _LAST_WORD.search(before)
+    word = _LAST_WORD.search(before[-_LAST_WORD_CHARS:])
     if word is None:
         return True
     last = word.group(1).lower().strip("'’,;:")

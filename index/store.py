@@ -10,7 +10,6 @@ consistent generation.
 """
 
 import json
-import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,12 +20,13 @@ from pathlib import Path
 import numpy as np
 
 from . import database
-from .database import FILE_NAME, FORMAT_VERSION, StoredPaper, read_generation, read_meta, read_vectors
+from .database import FORMAT_VERSION, StoredPaper, read_generation, read_meta, read_vectors
 from .embedding.encoder import Encoder, Vectors
 from .errors import IndexLockedError, IndexMismatchError, IndexStoreError
 from .filters import Where
 from .ingest import Ingest, IngestReport, Progress
 from .keywords import KeywordIndex
+from .location import DATABASE_NAME, index_exists, not_found
 from .lock import current_writer, writer_lock
 from .paper import Paper
 from .readers import Rejected
@@ -75,9 +75,13 @@ class PaperStore:
         self.encoder = encoder
         self._vectors_path = folder / "vectors.faiss"
         self._lock = threading.RLock()
+        # Threads of one store take turns in writing. Reentrant, so that a thread that writes while it adds is
+        # refused by the lock of the folder instead of waiting for itself.
+        self._write_lock = threading.RLock()
         self._vectors = VectorIndex(encoder.dimension)
         self._keywords = KeywordIndex(folder / "keywords")
-        self.interrupted: str | None = None  # the source of an add that did not come to its end
+        self._unfinished: set[str] = set()  # sources of adds that did not come to their end
+        self._mended: dict[str, str] = {}  # what was done to a derived index when it was opened, by its name
 
     @classmethod
     def open(
@@ -97,26 +101,26 @@ class PaperStore:
             IndexCorruptError: If the database cannot be read.
             IndexStoreError: If ``folder`` is a file, or cannot be read or made.
         """
-        if os.path.lexists(folder) and not os.path.isdir(folder):
-            raise IndexStoreError(f"{folder} is a file, not the folder of an index. Name another path.")
-        try:
-            exists = (folder / FILE_NAME).exists()
-        except OSError as exc:
-            raise IndexStoreError(
-                f"The index {folder} cannot be read: {exc.strerror or exc}. Check the permissions of the folder."
-            ) from exc
+        exists = index_exists(folder)
         if not exists:
             if not create:
-                raise database.not_found(folder)
+                raise not_found(folder)
             database.create(folder, encoder)
         store = cls(folder, encoder)
         with store._read() as db:
             meta = read_meta(db)
         store._check_manifest(meta)
-        if (source := meta.get("adding")) and current_writer(folder) is None:
-            store.interrupted = source
+        if (sources := database.unfinished(meta)) and current_writer(folder) is None:
+            store._unfinished = set(sources.values())
         store._load_derived(progress)
+        if not exists:
+            store._mended.clear()  # nothing was wrong: there was nothing
         return store
+
+    @property
+    def interrupted(self) -> str | None:
+        """The sources of earlier adds that did not come to their end, joined by commas; None when all did."""
+        return ", ".join(sorted(self._unfinished)) or None
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -151,6 +155,8 @@ class PaperStore:
             where: Filter; it is applied inside both searches.
         """
         with self._read() as db:
+            total = database.count_papers(db)
+            limit = max(1, min(limit, total))
             with self._lock:  # both searches must see the generation this transaction sees
                 self._catch_up(db)
                 papers, passages = _allowed(db, where)
@@ -160,7 +166,6 @@ class PaperStore:
             found = dict.fromkeys([*by_meaning, *by_keyword])
             # Another process's keyword index can be a moment older than this snapshot: what is gone is left out.
             stored = database.load_papers(db, found, self.encoder.dimension)
-            total = database.count_papers(db)
         return Candidates(
             papers=stored,
             by_meaning=tuple(key for key in by_meaning if key in stored),
@@ -170,7 +175,10 @@ class PaperStore:
         )
 
     def check(self) -> list[Check]:
-        """Examine everything that is stored; see ``citewell doctor``. Changes nothing."""
+        """Examine everything that is stored; see ``citewell doctor``. Changes nothing.
+
+        Search files that were lost or damaged have been mended when the index was opened; the detail says so.
+        """
         with self._read() as db, self._lock:
             self._catch_up(db)
             verdict = str(db.execute("PRAGMA integrity_check").fetchone()[0])
@@ -179,7 +187,7 @@ class PaperStore:
             bare = db.execute("SELECT count(*) FROM papers WHERE key NOT IN (SELECT paper FROM passages)")
             stray, unsearchable = orphans.fetchone()[0], bare.fetchone()[0]
             keys, vectors = read_vectors(db, None, self.encoder.dimension)
-            adding = read_meta(db).get("adding")
+            adding = ", ".join(sorted(set(database.unfinished(read_meta(db)).values())))
             order = np.argsort(self._vectors.keys())
             same = np.array_equal(self._vectors.keys()[order], keys)
             same = same and np.array_equal(self._vectors.vectors()[order], vectors)
@@ -196,12 +204,14 @@ class PaperStore:
             Check(
                 "vectors",
                 bool(same),
-                f"{len(order)} vectors in FAISS, {len(keys)} in SQLite, {'equal' if same else 'different'}",
+                f"{len(order)} vectors in FAISS, {len(keys)} in SQLite, {'equal' if same else 'different'}"
+                + self._mended.get("vectors", ""),
             ),
             Check(
                 "keywords",
                 known == papers and current,
-                f"{known} papers in the keyword index, {papers} in SQLite{'' if current else ', not up to date'}",
+                f"{known} papers in the keyword index, {papers} in SQLite{'' if current else ', not up to date'}"
+                + self._mended.get("keywords", ""),
             ),
             _check_last_add(adding, writer),
         ]
@@ -225,11 +235,12 @@ class PaperStore:
             IndexLockedError: If another process is writing.
             IndexStoreError: If the disk is full or the folder cannot be written; earlier batches stay.
         """
+        total = len(records) if isinstance(records, Sequence) else None
         with self._writing() as touched:
-            ingest = Ingest(self.encoder, self._read, self._write_transaction, progress)
+            ingest = Ingest(self.encoder, self._read, self._write_transaction, total, progress)
             with self._connection() as db:
-                database.set_meta(db, "adding", source)
-            self.interrupted = source
+                database.set_unfinished(db, source)
+            self._unfinished.add(source)
             try:
                 for record in records:
                     ingest.take(record)
@@ -237,8 +248,8 @@ class PaperStore:
             finally:
                 touched.update(ingest.touched)
             with self._connection() as db:
-                database.set_meta(db, "adding", None)
-            self.interrupted = None
+                database.set_finished(db, source)
+            self._unfinished.discard(source)
         return ingest.report()
 
     def delete(self, ids: Iterable[str]) -> int:
@@ -264,7 +275,7 @@ class PaperStore:
             A set for the keys of the papers that were added, changed or deleted.
         """
         touched: set[int] = set()
-        with writer_lock(self.folder):
+        with self._write_lock, writer_lock(self.folder):
             with self._read() as db, self._lock:
                 self._catch_up(db)  # another process may have written since
                 known = self._keywords.generation == read_generation(db)
@@ -302,7 +313,7 @@ class PaperStore:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        with database.translated(self.folder), database.connect(self.folder / FILE_NAME) as db:
+        with database.translated(self.folder), database.connect(self.folder / DATABASE_NAME) as db:
             yield db
 
     def _save_derived(self, touched: set[int] | None) -> None:
@@ -341,14 +352,18 @@ class PaperStore:
         self._vectors = VectorIndex.load(self._vectors_path, self.encoder.dimension) or self._vectors
         with self._read() as db:
             generation = read_generation(db)
-        if self._vectors.generation == generation == self._keywords.generation:
+        found = {"vectors": self._vectors.generation, "keywords": self._keywords.generation}
+        stale = {name: other for name, other in found.items() if other != generation}
+        if not stale:
             return
         if progress:
-            progress(0, "bringing the search files up to date with the database")
+            progress(0, None, "bringing the search files up to date with the database")
+        where = ""
         try:
             with writer_lock(self.folder):
-                self._save_derived(set() if self._keywords.generation == generation else None)
+                self._save_derived(None if "keywords" in stale else set())
         except IndexStoreError as exc:
+            where = " in memory, the files could not be written,"
             # Another process writes, or the folder is read-only: this process catches up in memory.
             with self._read() as db, self._lock:
                 self._catch_up(db)
@@ -357,6 +372,9 @@ class PaperStore:
                 usable = self._keywords.generation >= 0 and isinstance(exc, IndexLockedError)
                 if self._keywords.generation != generation and not usable:
                     self._keywords.rebuild_in_memory(database.keyword_texts(db, None), generation)
+        for name, other in stale.items():
+            kept = name == "vectors" and database.of_one_index(other, generation)  # else the whole was made again
+            self._mended[name] = f"; {'brought up to date' if kept else 'rebuilt'}{where} when opened"
 
     def _catch_up(self, db: sqlite3.Connection) -> None:
         """Bring both derived indexes, in memory, to the generation that ``db`` sees. The lock is held."""
@@ -425,8 +443,8 @@ def _allowed(db: sqlite3.Connection, where: Where | None) -> tuple[list[int] | N
     return papers, np.array([row[0] for row in db.execute(inside, values)], dtype=np.int64)
 
 
-def _check_last_add(adding: str | None, writer: str | None) -> Check:
-    if adding is None:
+def _check_last_add(adding: str, writer: str | None) -> Check:
+    if not adding:
         return Check("last add", True, "nothing was interrupted")
     if writer is not None:
         return Check("last add", True, f"{writer} is adding {adding} now")

@@ -46,19 +46,22 @@ _MATHEMATICS = re.compile(
     r"|(\d(?![^$]*\s[a-z]{2})[^$]{0,199})(?<![\s\\])\$(?!\d)"
     r"|\s+([A-Za-z]|[^$]{0,99}[\\^_{}=][^$]{0,99})\s+\$)"
 )
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
 _SPACE = re.compile(r"\s+")
+_ROUNDS = 8  # abstracts need two or three; without an end, styles nested n deep would take n of them
 
 
 def clean_text(raw: str) -> str:
     r"""Return ``raw`` as one readable line of NFC text. Cleaning twice changes nothing.
 
+    Text in which the rules find no end (styles nested deeper than anybody writes) keeps its markup.
+
     Example:
         >>> clean_text("up to 2times faster,\n sim2-4\\% better, geq 81.3%")
         'up to 2× faster, ~2-4% better, ≥ 81.3%'
     """
-    text = unicodedata.normalize("NFC", strip_invisible(_SPACE.sub(" ", raw))).strip()
-    while True:  # a rule can uncover work for another (nested styles); the text only ever gets shorter
+    plain = strip_invisible(_SPACE.sub(" ", raw))  # first the spaces: some of them are control characters
+    plain = text = unicodedata.normalize("NFC", _SPACE.sub(" ", plain).strip())
+    for _ in range(_ROUNDS):  # a rule can uncover work for another (nested styles)
         # Commands first: a rule for a lost backslash must not see the word of an intact one.
         cleaned = _MATHEMATICS.sub(lambda m: m[m.lastindex or 0].strip(), _TEX_COMMAND.sub(_symbol, text))
         for pattern, replacement in _RULES:
@@ -67,6 +70,7 @@ def clean_text(raw: str) -> str:
         if cleaned == text:
             return text
         text = cleaned
+    return plain
 
 
 def _symbol(command: re.Match[str]) -> str:
@@ -76,8 +80,11 @@ def _symbol(command: re.Match[str]) -> str:
 
 
 def strip_invisible(text: str) -> str:
-    """Remove zero-width, direction and control characters; tabs and line ends stay."""
+    """Remove what is never seen but can steer or smuggle: control, zero-width, direction and tag characters.
+
+    These are Unicode's whole category C (control, format, surrogate, private use, unassigned). Tabs and line ends
+    stay. An emoji made of several falls apart into those.
+    """
     if text.isprintable():
         return text
-    text = _INVISIBLE.sub("", text)
-    return "".join(c for c in text if c in "\t\n\r" or unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn"))
+    return "".join(c for c in text if c in "\t\n\r" or not unicodedata.category(c).startswith("C"))

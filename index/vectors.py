@@ -4,7 +4,6 @@ Keys are SQLite's passage keys: monotonic and never reused, and a stored vector 
 state a file is in, the difference between its keys and SQLite's says exactly what to remove and to add.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +13,9 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-_FORMAT = 1
+from .digest import file_sha256
 
-# A second OpenMP thread makes a single query slower (9 -> 13 ms over 100,000 vectors), and mixing FAISS's
-# OpenMP with another library's is unsafe on macOS.
-faiss.omp_set_num_threads(1)
+_FORMAT = 1
 
 Keys = npt.NDArray[np.int64]
 
@@ -71,6 +68,10 @@ class VectorIndex:
         limit = min(limit, len(self))
         if limit == 0 or (allowed is not None and len(allowed) == 0):
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32)
+        # A second OpenMP thread makes a single query slower (9 -> 13 ms over 100,000 vectors), and mixing FAISS's
+        # OpenMP with another library's is unsafe on macOS. The number is kept per thread, so it is set in the one
+        # that searches.
+        faiss.omp_set_num_threads(1)
         parameters = None
         if allowed is not None:
             parameters = faiss.SearchParameters(sel=faiss.IDSelectorBatch(allowed))  # type: ignore[call-arg]  # SWIG adds it
@@ -82,7 +83,7 @@ class VectorIndex:
         """Write the index and its stamp beside ``path`` and rename them into place."""
         draft, stamp = path.with_name(f"{path.name}.new"), _stamp_path(path)
         faiss.write_index(self._faiss, str(draft))
-        facts = {"format": _FORMAT, "generation": self.generation, "sha256": _sha256(draft)}
+        facts = {"format": _FORMAT, "generation": self.generation, "sha256": file_sha256(draft)}
         stamp_draft = stamp.with_name(f"{stamp.name}.new")
         stamp_draft.write_text(json.dumps(facts))
         stamp.unlink(missing_ok=True)  # a kill between the two renames leaves no stamp, hence a rebuild
@@ -94,7 +95,7 @@ class VectorIndex:
         """Read what :meth:`save` wrote; None if anything is missing, damaged or of another shape."""
         try:
             facts = json.loads(_stamp_path(path).read_text())
-            if facts["format"] != _FORMAT or facts["sha256"] != _sha256(path):
+            if facts["format"] != _FORMAT or facts["sha256"] != file_sha256(path):
                 return None
             index = cls(dimension)
             index._faiss = faiss.read_index(str(path))
@@ -112,8 +113,3 @@ def difference(stored: Keys, wanted: Sequence[int] | Keys) -> tuple[Keys, Keys]:
 
 def _stamp_path(path: Path) -> Path:
     return path.with_suffix(".json")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,8 +5,9 @@ versioned by :data:`SCHEMA_VERSION`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, is_dataclass
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from index.paper import Paper
 
@@ -179,36 +180,64 @@ class Answer:
         """Rebuild what :meth:`to_dict` returned.
 
         Raises:
-            ValueError: If the form is of another schema version or a field is missing.
+            ValueError: If it is no answer: of another schema version, or a field is missing, unknown or of another
+                type. The message names the field.
         """
+        if not isinstance(data, Mapping):
+            raise ValueError(f"not an answer: a {type(data).__name__}, an object is needed")
         if data.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"schema_version is {data.get('schema_version')!r}, this version reads {SCHEMA_VERSION}")
-        try:
-            return cls(
-                question=data["question"],
-                status=data["status"],
-                sentences=tuple(
-                    AnswerSentence(
-                        text=s["text"],
-                        support=s["support"],
-                        citations=tuple(Citation(**c) for c in s["citations"]),
-                        label=s["label"],
-                    )
-                    for s in data["sentences"]
-                ),
-                sources=tuple(Source(**{**s, "paper": paper_from_dict(s["paper"])}) for s in data["sources"]),
-                nearest=tuple(paper_from_dict(p) for p in data["nearest"]),
-                dropped=tuple(DroppedSentence(**d) for d in data["dropped"]),
-                reason=data["reason"],
-                trace=Trace(**{**data["trace"], "notes": tuple(data["trace"]["notes"])}),
-            )
-        except (KeyError, TypeError) as exc:
-            raise ValueError(f"not an answer: {exc}") from exc
+        known = {name: value for name, value in data.items() if name not in ("schema_version", "text")}
+        answer: Answer = _from_json(cls, known, "")
+        return answer
 
 
 def paper_from_dict(data: Mapping[str, Any]) -> Paper:
-    """Rebuild a :class:`Paper` from its fields as JSON values."""
-    return Paper(**{**data, "authors": tuple(data["authors"]), "tags": tuple(data["tags"])})
+    """Rebuild a :class:`Paper` from its fields as JSON values.
+
+    Raises:
+        ValueError: If a field is missing, unknown or of the wrong type.
+    """
+    paper: Paper = _from_json(Paper, data, "")
+    return paper
+
+
+def _from_json(kind: Any, value: Any, where: str) -> Any:
+    """Return a JSON value as an object of a field's type; ``where`` is its path in the whole, "" for all of it."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is UnionType:  # int | None
+        return None if value is None else _from_json(arguments[0], value, where)
+    if origin is tuple:
+        _check(isinstance(value, list | tuple), where, value, "a list")
+        return tuple(_from_json(arguments[0], item, f"{where}[{n}]") for n, item in enumerate(value))
+    if origin is Literal:
+        _check(isinstance(value, str) and value in arguments, where, value, " or ".join(arguments))
+    elif origin is Mapping:
+        _check(isinstance(value, Mapping), where, value, "an object")
+        return {name: _from_json(arguments[1], item, f"{where}.{name}") for name, item in value.items()}
+    elif is_dataclass(kind):
+        return _dataclass_from_json(kind, value, where)
+    elif kind is float:
+        _check(isinstance(value, int | float) and not isinstance(value, bool), where, value, "a number")
+    elif kind is not Any:  # str, int
+        needed = {str: "a text", int: "a whole number"}[kind]
+        _check(isinstance(value, kind) and not isinstance(value, bool), where, value, needed)
+    return value
+
+
+def _dataclass_from_json(kind: Any, value: Any, where: str) -> Any:
+    _check(isinstance(value, Mapping), where, value, "an object")
+    hints, prefix = get_type_hints(kind), f"{where}." if where else ""
+    if differing := sorted(map(str, hints.keys() ^ value.keys())):
+        what = "is missing" if differing[0] in hints else "is not known"
+        raise ValueError(f"not an answer: {prefix}{differing[0]} {what}")
+    return kind(**{name: _from_json(hints[name], item, f"{prefix}{name}") for name, item in value.items()})
+
+
+def _check(right: bool, where: str, value: Any, needed: str) -> None:
+    if not right:
+        shown = repr(value)
+        raise ValueError(f"not an answer: {where or 'it'} is {shown[:40]}{'…' * (len(shown) > 40)}, not {needed}")
 
 
 def _jsonable(value: Any) -> Any:

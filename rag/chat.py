@@ -72,10 +72,16 @@ class ChatSession:
         """
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
-            if data["schema_version"] != _SCHEMA_VERSION:
-                raise ValueError(f"schema_version is {data['schema_version']!r}, this version reads {_SCHEMA_VERSION}")
+            if not isinstance(data, dict) or not isinstance(data.get("answers", []), list):
+                raise ValueError("it has another form")
+            if data.get("schema_version") != _SCHEMA_VERSION:
+                raise ValueError(
+                    f"schema_version is {data.get('schema_version')!r}, this version reads {_SCHEMA_VERSION}"
+                )
+            if "answers" not in data:
+                raise ValueError("answers is missing")
             return cls(qa, tuple(Answer.from_dict(answer) for answer in data["answers"]))
-        except (KeyError, TypeError, ValueError) as exc:
+        except (ValueError, RecursionError) as exc:
             raise ValueError(f"{path} is not a saved conversation: {exc}") from exc
 
     def _keep(self, events: Iterator[Event]) -> Iterator[Event]:

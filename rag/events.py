@@ -1,4 +1,4 @@
-"""What happens while an answer is made, in order: ``Status* Sources (Token | Sentence)* Done``."""
+"""What happens while an answer is made, in order: ``Status Sources Status? (Token | Sentence)* Done``."""
 
 import threading
 from dataclasses import dataclass

@@ -20,10 +20,15 @@ class PaperRetriever(BaseRetriever):
 
     Args:
         qa: The collection.
-        similarity_top_k: Papers per query.
+        similarity_top_k: Papers per query, at least 1.
+
+    Raises:
+        ValueError: If ``similarity_top_k`` is less than 1.
     """
 
     def __init__(self, qa: "PaperQA", similarity_top_k: int) -> None:
+        if similarity_top_k < 1:
+            raise ValueError(f"similarity_top_k is {similarity_top_k}; it must be at least 1")
         super().__init__()
         self._qa = qa
         self.similarity_top_k = similarity_top_k

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from index.filters import Where
+from index.paper import Paper
 from index.store import PaperStore
 
 from .answer import Answer, Trace
@@ -17,14 +18,13 @@ from .answering.selection import Selection, select
 from .citations import Markers
 from .events import CancelToken, Done, Event, Sources, Status
 from .evidence.reader import EvidenceReader
-from .followup import StandAlone, stand_alone
-from .question import find_names, form_of
+from .followup import refer
+from .question import form_of
 from .refusal import Answerability, answerability
 from .retrieval import Hit, Retrieval, Retriever, marked
 from .settings import Settings
 
 NEAREST_ON_REFUSAL = 3
-_IN_PLAY = 0.5  # share of the last answer's words that the paper it spoke of holds
 
 
 class _Clock:
@@ -49,17 +49,16 @@ class Pipeline:
         reader: Finds the sentences that answer.
         llm: Writes the answer; None for the evidence answerer.
         settings: All settings.
-        threshold: Refuse below this answerability.
     """
 
     def __init__(
-        self, store: PaperStore, reader: EvidenceReader, llm: LanguageModel | None, settings: Settings, threshold: float
+        self, store: PaperStore, reader: EvidenceReader, llm: LanguageModel | None, settings: Settings
     ) -> None:
         self._store = store
         self._reader = reader
         self._llm = llm
         self._settings = settings
-        self._threshold = threshold
+        self._threshold = settings.refusal.threshold
         self._retriever = Retriever(store, settings.retrieval.candidates)
 
     def run(
@@ -83,28 +82,26 @@ class Pipeline:
         """
         clock = _Clock()
         yield Status("search", "Searching the papers")
-        wanted = stand_alone(question, history)
-        retrieval = self._retrieve(question, wanted, k, where)
+        reference = refer(question, history, self._retriever, where)
+        found = self._retriever.retrieve(reference.wordings, k + bool(reference.left_out), where)
+        retrieval = _without(found, reference.left_out, k)
         clock.stage("search")
         yield Sources(marked(retrieval.hits, {}))
 
         form = form_of(question)
         evidence = self._reader.read(retrieval.query, retrieval.hits, form)
         selection = select(form, retrieval.query, evidence, k)
-        verdict = self._judge(question, wanted, retrieval, selection)
+        verdict = answerability(retrieval.query, retrieval.names, selection.papers, follow_up=reference.depends)
         clock.stage("read")
         trace = Trace(
-            standalone_question=wanted.text,
-            answerer=self._llm.name if self._llm else "evidence",
+            standalone_question=reference.text,
+            answerer="evidence",
             embed_model=str(self._store.encoder.identity["model_name"]),
             answerability=verdict.score,
             threshold=self._threshold,
         )
         if not selection.papers or verdict.score < self._threshold:
-            reason = verdict.reason() if evidence else self._nothing_found(where)
-            nearest = tuple(hit.source.paper for hit in retrieval.hits[:NEAREST_ON_REFUSAL])
-            if not nearest and where is not None:
-                nearest = tuple(h.source.paper for h in self._retrieve(question, wanted, NEAREST_ON_REFUSAL, None).hits)
+            reason, nearest = self._explain(question, verdict, found, retrieval, where)
             trace = replace(trace, timings_ms=clock.timings)
             sources = marked(retrieval.hits, {})
             yield Done(Answer(question, "refused", sources=sources, nearest=nearest, reason=reason, trace=trace))
@@ -114,41 +111,40 @@ class Pipeline:
         if self._llm is not None:
             yield Status("write", f"{self._llm.name} is writing")
             writer = LLMAnswerer(self._llm, self._store.encoder, self._settings.answering.max_new_tokens)
-            yield from writer.write(question, evidence, draft, cancel, markers)
+            said_before = history if reference.depends else ()
+            yield from writer.write(question, evidence, draft, cancel, markers, said_before)
+            if draft.sentences:
+                trace = replace(trace, answerer=self._llm.name)
         if not draft.sentences and not draft.stopped:
             yield from self._quote(selection, draft, cancel, markers)
         clock.stage("write")
-        reason = "Stopped before the end." if draft.stopped else verdict.gap()
-        trace = replace(trace, prompt=draft.prompt, notes=tuple(draft.notes), timings_ms=clock.timings)
+        reason = "Stopped before the end." if draft.stopped else draft.incomplete or verdict.gap()
+        cited = {c.paper_id: c.marker for sentence in draft.sentences for c in sentence.citations}
         yield Done(
             Answer(
                 question=question,
                 status="partial" if reason else "answered",
                 sentences=tuple(draft.sentences),
-                sources=marked(retrieval.hits, markers.used),
+                sources=marked(retrieval.hits, cited),
                 dropped=tuple(draft.dropped),
                 reason=reason,
-                trace=trace,
+                trace=replace(trace, prompt=draft.prompt, notes=tuple(draft.notes), timings_ms=clock.timings),
             )
         )
 
-    def _retrieve(self, question: str, wanted: StandAlone, k: int, where: Where | None) -> Retrieval:
-        retrieval = self._retriever.retrieve(wanted.wordings(question), k + wanted.wants_another, where)
-        if not wanted.wants_another:
-            return retrieval
-        spoken_of = self._retriever.retrieve([(wanted.last_answer, 1.0)], 1, where).hits
-        in_play = {hit.source.paper.id for hit in spoken_of if hit.source.keyword_score >= _IN_PLAY}
-        return _without(retrieval, in_play, k)
-
-    def _judge(self, question: str, wanted: StandAlone, retrieval: Retrieval, selection: Selection) -> Answerability:
-        names = find_names(question, retrieval.known_terms.__contains__, self._store.encoder.count_tokens)
-        queries = retrieval.queries if wanted.depends else retrieval.queries[:1]
-        return answerability(queries, names, selection.papers)
-
-    def _nothing_found(self, where: Where | None) -> str:
+    def _explain(
+        self, question: str, verdict: Answerability, found: Retrieval, kept: Retrieval, where: Where | None
+    ) -> tuple[str, tuple[Paper, ...]]:
+        """Return why a question is refused, and the nearest papers."""
+        if kept.hits:
+            return verdict.reason(), _papers(kept)
+        if found.hits:
+            return "The collection has no other paper that comes near.", _papers(found)
         if where is not None:
-            return "No paper passes the filter; the nearest papers outside it are shown."
-        return "The collection is empty. Add papers: citewell add FILE"
+            outside = self._retriever.retrieve([(question, 1.0)], NEAREST_ON_REFUSAL)
+            if outside.hits:
+                return "No paper passes the filter; the nearest papers outside it are shown.", _papers(outside)
+        return "The collection is empty. Add papers: citewell add FILE", ()
 
     def _quote(self, selection: Selection, draft: Draft, cancel: CancelToken, markers: Markers) -> Iterator[Event]:
         settings = self._settings.evidence
@@ -159,8 +155,12 @@ class Pipeline:
             yield draft.settle(sentence)
 
 
-def _without(retrieval: Retrieval, ids: set[str], k: int) -> Retrieval:
-    """Leave out papers and close the ranks."""
-    kept = [hit for hit in retrieval.hits if hit.source.paper.id not in ids][:k]
+def _papers(retrieval: Retrieval) -> tuple[Paper, ...]:
+    return tuple(hit.source.paper for hit in retrieval.hits[:NEAREST_ON_REFUSAL])
+
+
+def _without(retrieval: Retrieval, paper_id: str, k: int) -> Retrieval:
+    """Leave out a paper and close the ranks."""
+    kept = [hit for hit in retrieval.hits if hit.source.paper.id != paper_id][:k]
     hits = [Hit(replace(hit.source, rank=rank), hit.stored) for rank, hit in enumerate(kept, start=1)]
     return replace(retrieval, hits=tuple(hits))

@@ -2,12 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.errors import IndexNotFoundError, IndexStoreError
 from index.filters import Where, parse_where
+from index.location import index_exists, not_found
 from index.paper import Paper
 from index.readers import Rejected, read_papers
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
 
     from index.embedding.encoder import Encoder
-    from index.ingest import IngestReport
+    from index.ingest import IngestReport, Progress
     from index.store import Check, PaperStore
 
     from .answering.llm_answerer import LanguageModel
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 WhereLike = str | Mapping[str, Any] | Where | None
 History = Sequence[Mapping[str, str]] | None
-Progress = Callable[[int, int | None, str], None]
-"""Called with records done, records in all (None when unknown), and what is going on."""
 
 
 class PaperQA:
@@ -52,6 +50,7 @@ class PaperQA:
         self._encoder = encoder
         self._llm = llm
         self._lock = threading.Lock()
+        self._pipeline_lock = threading.Lock()  # held while a language model loads: nobody else has to wait for that
         self._store: PaperStore | None = None
         self._pipeline: Pipeline | None = None
 
@@ -67,7 +66,7 @@ class PaperQA:
         """Open the index at ``path``; it is made by the first :meth:`add`.
 
         Args:
-            path: The index folder.
+            path: The index folder. There may be no index in it yet, nor a folder.
             llm: Who writes answers. None: the evidence reader, which quotes. A folder or hub id: that model, run
                 by transformers on this machine; it is loaded with the first question. Or any object that can write; see
                 :class:`rag.answering.llm_answerer.LanguageModel`.
@@ -88,18 +87,23 @@ class PaperQA:
 
             check_model_folder(llm)
         qa = cls(Path(path).expanduser(), settings, llm, _encoder(embed_model, settings))
-        if qa.path.exists():
+        if index_exists(qa.path):
             qa._open_store(create=False)
         return qa
 
     # -- the collection -----------------------------------------------------------------------------------
 
     def add(
-        self, source: "str | Path | Iterable[Paper | Rejected]", progress: Progress | None = None
+        self, source: "str | Path | Iterable[Paper | Rejected]", progress: "Progress | None" = None
     ) -> "IngestReport":
         """Add papers from a file, a folder or an iterable; known papers are updated, equal ones cost nothing.
 
-        What was written stays written if this is interrupted; calling it again continues.
+        What was written stays written if this is interrupted; calling it again continues. While another thread
+        adds or deletes through this object, it waits.
+
+        Args:
+            source: A file or folder of papers, or the papers themselves.
+            progress: Called with records read, records in all (None when unknown), and what is going on.
 
         Raises:
             CorpusError: If the file cannot be read at all, before anything is written.
@@ -107,17 +111,11 @@ class PaperQA:
         """
         records: Iterable[Paper | Rejected]
         if isinstance(source, (str, Path)):
-            path, total = Path(source).expanduser(), None
+            path = Path(source).expanduser()
             records, name = read_papers(path), str(path)  # raises here, before an empty index is made
         else:
             records, name = source, "papers"
-            total = len(source) if isinstance(source, Sequence) else None
-
-        def report(done: int, message: str) -> None:
-            if progress is not None:
-                progress(done, total, message)
-
-        return self._open_store(create=True).add(records, name, report)
+        return self._open_store(create=True).add(records, name, progress)
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete papers by id and return how many there were; unknown ids are passed over."""
@@ -136,7 +134,7 @@ class PaperQA:
         return self._need_store().papers(parse_where(where))
 
     def __len__(self) -> int:
-        return 0 if self._store is None and not self.path.exists() else len(self._need_store())
+        return 0 if self._store is None and not index_exists(self.path) else len(self._need_store())
 
     def search(self, query: str, k: int = 10, where: WhereLike = None) -> list[Source]:
         """Return the ``k`` best papers for a query, best first, without answering it.
@@ -151,12 +149,18 @@ class PaperQA:
         return [hit.source for hit in retriever.retrieve([(query, 1.0)], k, parse_where(where)).hits]
 
     def check(self) -> "list[Check]":
-        """Examine the index: database, vectors, keywords, unfinished work. Changes nothing."""
+        """Examine the index: database, vectors, keywords, unfinished work. Changes nothing.
+
+        Opening mends what is derived from the database, so lost or damaged search files show as mended, not as bad.
+        """
         return self._need_store().check()
 
     @property
     def interrupted(self) -> str | None:
-        """The source of an earlier add that did not come to its end; adding it again finishes it. None: all is done."""
+        """The sources of earlier adds that did not come to their end, joined by commas; None when all did.
+
+        Adding them again finishes them.
+        """
         return None if self._store is None else self._store.interrupted
 
     # -- questions ----------------------------------------------------------------------------------------
@@ -263,10 +267,18 @@ class PaperQA:
     # -- llama-index --------------------------------------------------------------------------------------
 
     def as_retriever(self, similarity_top_k: int | None = None) -> "BaseRetriever":
-        """Return a llama-index retriever over this collection; a node is a paper's abstract."""
+        """Return a llama-index retriever over this collection; a node is a paper's abstract.
+
+        Args:
+            similarity_top_k: Papers per query; None for the setting ``retrieval.similarity_top_k``.
+
+        Raises:
+            ValueError: If ``similarity_top_k`` is less than 1.
+        """
         from .llama_index import PaperRetriever
 
-        return PaperRetriever(self, similarity_top_k or self._settings.retrieval.similarity_top_k)
+        default = self._settings.retrieval.similarity_top_k
+        return PaperRetriever(self, default if similarity_top_k is None else similarity_top_k)
 
     def as_query_engine(self) -> "BaseQueryEngine":
         """Return a llama-index query engine; the whole answer is in the response's metadata under ``answer``."""
@@ -277,9 +289,16 @@ class PaperQA:
     # -- inside -------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Let go of the models and the index. Using the object again opens them again."""
+        """Let go of the index, and of a language model that was loaded by its name.
+
+        The embedding model stays (the bundled one takes about 100 MB), as does a language model that was given as an
+        object: it is the caller's. A model that is loading, or an answer that is being made, is not stopped. Using
+        the object again opens everything again.
+        """
         with self._lock:
-            self._store = self._pipeline = None
+            self._store = None
+        with self._pipeline_lock:
+            self._pipeline = None
 
     def _checked(self, question: str, k: int) -> tuple[str, int]:
         if k < 1:
@@ -291,33 +310,27 @@ class PaperQA:
 
         with self._lock:
             if self._store is None:
-                if self.path.is_file():
-                    raise IndexStoreError(f"{self.path} is a file; an index is a folder. Name another path.")
                 self._store = PaperStore.open(self.path, self._encoder, create=create)
             return self._store
 
     def _need_store(self) -> "PaperStore":
-        if self._store is None and not self.path.exists():
-            raise IndexNotFoundError(
-                f"There is no index at {self.path}. Make one: citewell add FILE --index {self.path}"
-            )
+        if self._store is None and not index_exists(self.path):
+            raise not_found(self.path)
         return self._open_store(create=False)
 
     def _need_pipeline(self) -> "Pipeline":
         store = self._need_store()
         from .evidence.similarity import SimilarityReader
         from .pipeline import Pipeline
-        from .refusal import DEFAULT_THRESHOLD
 
-        chosen = self._settings.refusal.threshold
-        threshold = DEFAULT_THRESHOLD if chosen is None else chosen
-        with self._lock:
+        with self._pipeline_lock:
             if self._pipeline is None:
-                if isinstance(self._llm, str):
+                llm = self._llm
+                if isinstance(llm, str):
                     from .answering.local_llm import LocalLLM
 
-                    self._llm = LocalLLM(self._llm, self._settings.answering.device)
-                self._pipeline = Pipeline(store, SimilarityReader(), self._llm, self._settings, threshold)
+                    llm = LocalLLM(llm, self._settings.answering.device)
+                self._pipeline = Pipeline(store, SimilarityReader(), llm, self._settings)
             return self._pipeline
 
 

@@ -9,13 +9,15 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile, takewhile
 
 import numpy as np
 
+from index.paper import Paper
 from index.terms import STOP_WORDS, stem
 
 from .evidence.reader import PaperEvidence
-from .question import RARE_WORD, Name, missing_names
+from .names import RARE_WORD, Name, mentions, missing_names, names_in_title
 from .retrieval import Query, paper_terms
 
 # Fitted by logistic regression, then rounded: questions on the bundled papers asked with and without their paper in
@@ -25,11 +27,11 @@ COVERAGE_WEIGHT = 4.0
 MISSING_NAME_WEIGHT = -1.8
 TERM_WEIGHT = 0.25
 MAX_TERMS = 12
+CALLED_BY_NAME_WEIGHT = 1.5
 BIAS = -5.2
+FOLLOW_UP_BIAS = -1.6
 
-DEFAULT_THRESHOLD = 0.5
-
-_COUNTED = re.compile(r"\bhow many ((?:[^\W\d_]+[- ]){0,2}?[^\W\d_]+)\b", re.I)
+_COUNTED = re.compile(r"\bhow many (?=((?:[^\W\d_]+[- ]){0,2}[^\W\d_]+))", re.I)
 _NOT_COUNTED = STOP_WORDS | {"times", "percent", "people", "ways", "different", "less", "fewer"}
 
 
@@ -40,10 +42,12 @@ class Answerability:
     Attributes:
         score: 0 to 1; higher is more surely answerable.
         missing: Names in the question that none of the papers mentions.
+        papers: Short titles of the papers that were judged.
     """
 
     score: float
-    missing: tuple[Name, ...]
+    missing: tuple[Name, ...] = ()
+    papers: tuple[str, ...] = ()
 
     def reason(self) -> str:
         """Why a question is refused, for people."""
@@ -58,43 +62,51 @@ class Answerability:
         if not names:
             return ""
         listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
-        return f"The nearest abstracts do not mention {listed}."
+        if len(self.papers) == 1:
+            return f"The nearest paper, {self.papers[0]}, does not mention {listed}."
+        return f"The {len(self.papers)} nearest papers do not mention {listed}."
 
 
-def answerability(queries: Sequence[Query], names: Sequence[Name], chosen: Sequence[PaperEvidence]) -> Answerability:
+def answerability(
+    query: Query, names: Sequence[Name], chosen: Sequence[PaperEvidence], *, follow_up: bool = False
+) -> Answerability:
     """Judge a question by the papers that would be cited for it.
 
     Args:
-        queries: The question, then its stand-alone wording if it points back at the conversation.
-        names: Its names, from :func:`rag.question.find_names`.
+        query: The question, in its own words only: those of an earlier answer are always in the paper it quoted.
+        names: Its names, from :func:`rag.names.find_names`.
         chosen: Evidence in the papers that would be cited; none means not answerable.
+        follow_up: Whether the question refers to the conversation. Its paper is then known, so what is asked of it
+            may be told in few words; one without any topic word ("how does it work?") is always answered.
     """
     if not chosen:
-        return Answerability(0.0, ())
+        return Answerability(0.0)
     papers = [evidence.hit.source.paper for evidence in chosen]
-    nearest = max(float(np.max(e.hit.stored.sentence_vectors @ query.vector)) for e in chosen for query in queries)
+    nearest = max(float(np.max(e.hit.stored.sentence_vectors @ query.vector)) for e in chosen)
     held = frozenset[str]().union(*(paper_terms(evidence.hit.stored) for evidence in chosen))
-    missing = missing_names(names, papers) + _missing_counts(queries[0].text, held)
-    weight = sum(name.weight for name in missing)
-    coverage = max(query.coverage(held) for query in queries)
-    length = min(len(queries[0].terms), MAX_TERMS)
-    linear = (
-        SENTENCE_WEIGHT * nearest
-        + COVERAGE_WEIGHT * coverage
-        + MISSING_NAME_WEIGHT * weight
-        + TERM_WEIGHT * length
-        + BIAS
-    )
-    return Answerability(round(1 / (1 + math.exp(-linear)), 6), tuple(missing))
+    missing = missing_names(names, papers) + _missing_counts(query.text, held, papers)
+    linear = SENTENCE_WEIGHT * nearest + COVERAGE_WEIGHT * query.coverage(held)
+    linear += MISSING_NAME_WEIGHT * sum(name.weight for name in missing)
+    if follow_up:
+        linear += FOLLOW_UP_BIAS if query.terms else -linear
+    else:
+        linear += TERM_WEIGHT * min(len(query.terms), MAX_TERMS) + BIAS
+        linear += CALLED_BY_NAME_WEIGHT * any(names_in_title(paper, query.text) for paper in papers)
+    score = round(1 / (1 + math.exp(-linear)), 6)
+    return Answerability(score, tuple(missing), tuple(paper.short_title for paper in papers))
 
 
-def _missing_counts(question: str, held: frozenset[str]) -> list[Name]:
+def _missing_counts(question: str, held: frozenset[str], papers: Sequence[Paper]) -> list[Name]:
     """Return the things a question asks the number of that no paper mentions ("how many days")."""
     missing = []
     for match in _COUNTED.findall(question):
-        thing = stem(match.split()[-1].casefold())
-        if match.casefold() not in _NOT_COUNTED and not any(_alike(thing, term) for term in held):
-            missing.append(Name(match, 1.0))
+        words = list(dropwhile(_NOT_COUNTED.__contains__, re.split(r"[- ]", match.casefold())))
+        # What is counted ends before the first function word ("attention heads does it"); its last word names it.
+        counted = list(takewhile(lambda word: word not in _NOT_COUNTED, words))
+        if not counted or any(mentions(paper, counted[-1]) for paper in papers):
+            continue
+        if not any(_alike(stem(counted[-1]), term) for term in held):
+            missing.append(Name(" ".join(counted), 1.0))
     return missing
 
 

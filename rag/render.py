@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from index.paper import Paper, normalised_title
 
@@ -78,9 +79,27 @@ def escape_markdown(text: str) -> str:
 def _reference(paper: Paper) -> str:
     authors = ", ".join(paper.authors[:3]) + (" et al." if len(paper.authors) > 3 else "")
     facts = [authors, f"**{escape_markdown(paper.title)}**", paper.venue, str(paper.year or "")]
-    link = paper.url or (f"https://doi.org/{paper.doi}" if paper.doi else "")
+    link = web_address(paper.url) or (web_address(f"https://doi.org/{quote(paper.doi)}") if paper.doi else "")
     shown = [facts[1] if fact == facts[1] else escape_markdown(fact) for fact in facts if fact]
-    return ". ".join([*shown, f"<{link}>"] if re.fullmatch(r"https?://[^\s<>]+", link) else shown)
+    return ". ".join([*shown, f"<{link}>"] if link else shown)
+
+
+def web_address(url: str) -> str:
+    """Return ``url`` if it is a whole web address, else "": never ``javascript:``, nor text around an address.
+
+    Example:
+        >>> web_address("https://arxiv.org/abs/1706.03762"), web_address("http://[bad"), web_address("javascript:x")
+        ('https://arxiv.org/abs/1706.03762', '', '')
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    # White space, quotes, braces and the like must be percent-encoded in an address; raw, they end it somewhere.
+    sound = (
+        parts.scheme in ("http", "https") and parts.netloc and not re.search(r"""[\s\x00-\x1f\x7f"<>{}|\\^`]""", url)
+    )
+    return url if sound else ""
 
 
 def bibtex(papers: Iterable[Paper]) -> str:
@@ -95,14 +114,14 @@ def bibtex(papers: Iterable[Paper]) -> str:
         fields = {
             "title": f"{{{_escape_bibtex(paper.title)}}}",
             "author": " and ".join(_escape_bibtex(name) for name in paper.authors),
-            "year": str(paper.year or ""),
+            "year": _escape_bibtex(str(paper.year or "")),
             "journal": _escape_bibtex(paper.venue),
-            "doi": paper.doi,
-            "url": paper.url,
+            "doi": _encode(paper.doi),
+            "url": _encode(web_address(paper.url)),
             "abstract": _escape_bibtex(paper.abstract),
         }
         if paper.id.startswith("arxiv:"):
-            fields |= {"eprint": paper.id.removeprefix("arxiv:"), "archiveprefix": "arXiv"}
+            fields |= {"eprint": _encode(paper.id.removeprefix("arxiv:")), "archiveprefix": "arXiv"}
         body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
         entries.append(f"@{'article' if paper.venue else 'misc'}{{{key},\n{body}}}\n")
     return "\n".join(entries)
@@ -114,5 +133,21 @@ def _key(paper: Paper) -> str:
     return f"{surname}{paper.year or ''}{words[0] if words else ''}" or "paper"
 
 
+_BIBTEX = {
+    **{ord(sign): f"\\{sign}" for sign in "%&#$_"},
+    ord("\\"): r"\textbackslash{}",
+    ord("~"): r"\textasciitilde{}",
+    ord("^"): r"\textasciicircum{}",
+    ord("{"): None,  # BibTeX counts braces, escaped ones too: one that has no partner would end the entry
+    ord("}"): None,
+}
+
+
 def _escape_bibtex(text: str) -> str:
-    return re.sub(r"([%&#$_])", r"\\\1", text.replace("{", "").replace("}", ""))
+    """Return prose that LaTeX prints as it stands, but for braces, which are left out."""
+    return text.translate(_BIBTEX)
+
+
+def _encode(name: str) -> str:
+    """Percent-encode in an address or a name of one what BibTeX or TeX would read; styles print these verbatim."""
+    return re.sub(r"[\s{}\\~^]", lambda sign: quote(sign[0], safe=""), name).replace("~", "%7E")

@@ -78,9 +78,7 @@ class AnsweringSettings(_Group):
 class RefusalSettings(_Group):
     """When a question is refused."""
 
-    threshold: float | None = Field(
-        None, ge=0, le=1, description="Refuse below this answerability, 0 to 1. None: the calibrated one."
-    )
+    threshold: float = Field(0.5, ge=0, le=1, description="Refuse below this answerability, 0 to 1.")
 
 
 class UiSettings(_Group):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..digest import file_sha256
 from ..errors import ModelLoadError
 
 GRAPH_VERSION = 1  # part of the cached file's name: raise it when the graph below changes
@@ -157,9 +158,3 @@ def export_once(model_dir: Path, safetensors_sha256: str, cache_dir: Path) -> Pa
             "Free some space, or name another folder: CITEWELL_CACHE_DIR=/path"
         ) from exc
     return target
-
-
-def file_sha256(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

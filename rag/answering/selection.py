@@ -1,18 +1,21 @@
 """Choose the papers an answer is made of. Writes nothing.
 
-A single answer comes from the best paper. A list takes the papers that come near the best one. A comparison takes
-the paper that best complements the first: the one that adds most of the question's words, if it adds enough;
-otherwise one paper does the comparing itself, and the answer is a single one.
+Papers that are called by name are all taken. Otherwise a single answer comes from the best paper, and a list from the
+papers that come near the best one. A comparison takes the paper that best complements the first: the one that adds
+most of the question's words, if it adds enough; else one paper does the comparing itself, and the answer is a single
+one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..evidence.reader import PaperEvidence
+from ..names import names_in_title
 from ..question import Form
 from ..retrieval import Query, paper_terms
 
 LIST_CUTOFF = 0.75  # of the best paper's fused score
+MAX_COMPARED = 4
 COMPLEMENT_GAIN = 0.1  # share of the question's words, weighted by rarity, that a second paper must add
 
 
@@ -38,6 +41,9 @@ def select(form: Form, query: Query, evidence: Sequence[PaperEvidence], max_pape
         evidence: Evidence of the retrieved papers, best paper first.
         max_papers: The most a list holds.
     """
+    called = [found for found in evidence if names_in_title(found.hit.stored.paper, query.text)]
+    if len(called) > 1 and form is not Form.LIST:
+        return Selection(Form.COMPARISON, tuple(called[:MAX_COMPARED]))
     if not evidence or form is Form.SINGLE:
         return Selection(Form.SINGLE, tuple(evidence[:1]))
     if form is Form.COMPARISON:

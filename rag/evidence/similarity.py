@@ -23,7 +23,8 @@ from .reader import PaperEvidence
 COVERAGE_WEIGHT = 0.5
 REPEAT_DISCOUNT = 0.5  # what a word is still worth when an earlier sentence holds it
 REDUNDANCY_WEIGHT = 0.2
-BOILERPLATE_PENALTY = 0.3
+BOILERPLATE_PENALTY = 1.0
+SHORTEST_SENTENCE = 4  # words; less is a number of a list or a heading that lost its line
 # What a paper itself does is wanted in a list, and somewhat in a comparison. In a single answer the bonus would do
 # harm: 0.1 lowers the first hit on AbstractQA from 76 % to 71 %.
 CONTRIBUTION_BONUS = {Form.LIST: 0.3, Form.COMPARISON: 0.15, Form.SINGLE: 0.0}
@@ -79,7 +80,8 @@ def _priors(question: str, sentences: Sequence[str], form: Form) -> npt.NDArray[
     """What speaks for or against a sentence whatever the question's words, float32, shape (sentences,)."""
     priors = np.zeros(len(sentences), dtype=np.float32)
     for number, sentence in enumerate(sentences):
-        if _BOILERPLATE.search(sentence) and not _ASKS_WHERE.search(question):
+        beside_the_point = _BOILERPLATE.search(sentence) and not _ASKS_WHERE.search(question)
+        if beside_the_point or len(sentence.split()) < SHORTEST_SENTENCE:
             priors[number] -= BOILERPLATE_PENALTY
         if _CONTRIBUTION.search(sentence):
             priors[number] += CONTRIBUTION_BONUS[form]

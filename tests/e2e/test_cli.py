@@ -134,6 +134,15 @@ def test_a_bad_record_is_reported_and_the_rest_is_added(run):
     assert {"where", "why"} <= set(rejection)
 
 
+def test_an_empty_folder_becomes_an_index(run):
+    Path("e.idx").mkdir()
+    for command in (["papers"], ["ask", "What is slow?"]):
+        assert_error(run(*command, "--index", "e.idx"), 1, "no index at e.idx", "citewell add")
+    Path("two.jsonl").write_text(TWO_PAPERS)
+    assert document(run("add", "two.jsonl", "--index", "e.idx", "--json"))["papers"] == 2
+    assert len(document(run("papers", "--index", "e.idx", "--json"))) == 2
+
+
 def test_papers_lists_all_or_those_of_a_filter(run, small, library):
     assert [paper["id"] for paper in document(run("papers", "--index", small, "--json"))] == ["a1", "b2"]
     assert run("papers", "--index", small, "--where", "year>=2024").stdout == "On whales. 2024. <b2>\n"
@@ -193,6 +202,12 @@ def test_a_refusal_is_an_answer_and_names_the_nearest_papers(run, library):
     assert document(run("ask", question, "--index", library, "--json"))["status"] == "refused"
 
 
+@pytest.mark.parametrize("k", [10**13, 10**20])
+def test_more_papers_than_there_are_can_be_asked_for(run, small, k):
+    assert len(document(run("search", "whales", "-k", k, "--index", small, "--json"))) == 2
+    assert len(document(run("ask", "What is slow?", "-k", k, "--index", small, "--json"))["sources"]) == 2
+
+
 def test_a_filter_limits_what_is_read(run, small):
     answer = document(run("ask", "What is slow?", "--index", small, "--where", "year>=2024", "--json"))
     assert {source["paper"]["id"] for source in answer["sources"]} <= {"b2"}
@@ -227,6 +242,13 @@ def test_doctor_finds_nothing_wrong(run, library):
     findings = document(run("doctor", "--index", library, "--json"))
     assert len(findings) > 1
     assert all(finding["ok"] for finding in findings)
+
+
+def test_doctor_says_what_opening_mended(run, small):
+    (small / "vectors.faiss").unlink()
+    findings = {finding["name"]: finding for finding in document(run("doctor", "--index", small, "--json"))}
+    assert findings["vectors"]["detail"].endswith("rebuilt when opened")
+    assert "opened" not in run("doctor", "--index", small).stdout
 
 
 def test_doctor_fails_without_an_index(run):

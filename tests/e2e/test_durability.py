@@ -16,6 +16,7 @@ from index.ingest import PAPERS_PER_BATCH
 from index.paper import Paper
 from index.store import PaperStore
 from index.terms import document_terms
+from rag import PaperQA
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = "refs.bib"
@@ -183,20 +184,38 @@ def test_a_process_killed_while_it_rebuilds_the_keywords_does_not_leave_them_emp
     assert_sound(writer.folder, 40)
 
 
-def test_a_writer_killed_while_it_makes_the_index_leaves_a_place_to_make_one(tmp_path):
+@pytest.mark.parametrize("made", [True, False], ids=["in an empty folder", "in no folder"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "index.database.writer_lock = die",
+        "index.database.connect = die",
+        "index.database.secrets.randbits = die",
+        "Path.replace = die",
+        "PaperStore.__init__ = die",
+    ],
+)
+def test_a_process_killed_while_it_makes_the_index_leaves_a_place_to_make_one(tmp_path, fault, made):
     folder = tmp_path / "papers.idx"
+    if made:
+        folder.mkdir()
     script = (
         f"import sys\nsys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / 'tests')!r}]\n"
         "import os, signal\nfrom pathlib import Path\n"
-        "from fakes import HashEncoder\nfrom index.store import PaperStore\n"
-        "Path.replace = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"PaperStore.open(Path({str(folder)!r}), HashEncoder(), create=True)\n"
+        "from fakes import HashEncoder\nimport index.database\nfrom index.paper import Paper\n"
+        "from index.store import PaperStore\nfrom rag import PaperQA\n"
+        f"qa = PaperQA.open({str(folder)!r}, embed_model=HashEncoder())\n"
+        "die = lambda *a, **o: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"{fault}\n"
+        "qa.add([Paper('a', 'T', 'A.')])\n"
     )
     killed = subprocess.run([sys.executable, "-c", script], timeout=60, check=False)
     assert killed.returncode == -signal.SIGKILL
-    store = PaperStore.open(folder, HashEncoder(), create=True)
-    store.add([expected(1)])
-    assert all(check.ok for check in store.check())
+    qa = PaperQA.open(folder, embed_model=HashEncoder())
+    assert len(qa) == 0
+    qa.add([expected(1)])
+    assert qa.papers() == [expected(1)]
+    assert all(check.ok for check in qa.check())
 
 
 def test_a_reader_sees_only_whole_papers_while_another_process_updates_them(writer):

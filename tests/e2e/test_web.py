@@ -322,6 +322,7 @@ def test_bad_questions_are_met_with_words(papers: Visit, question: str) -> None:
     papers.submit(question)
     if question.strip():
         assert "100" in papers.settle(1).locator(".cw-error").inner_text()
+        papers.page.wait_for_function("document.querySelector('#cw-box textarea').value.length === 100000")
     papers.page.wait_for_timeout(300)
     assert "Traceback" not in papers.page.inner_text("body")
     assert papers.overflow() <= 0
@@ -343,6 +344,100 @@ def test_a_phone_shows_everything_without_sideways_scrolling(visit, papers_addre
     assert side["y"] >= chat["y"] + chat["height"] - 1
     phone.page.locator(".cw-sources:not([hidden]) .cw-back").click()
     assert marker.evaluate("(link) => link === document.activeElement")
+
+
+THREE_QUESTIONS = (QUESTION, "What did the mayor of Lisbon have for breakfast on Sunday?", "How fast is GENet on GPU?")
+
+
+def ask_three(visit: Visit) -> "Locator":
+    """Ask three questions, one of them refused, and return the last answer."""
+    for number, question in enumerate(THREE_QUESTIONS, 1):
+        visit.submit(question)
+        visit.settle(number)
+    visit.page.wait_for_timeout(300)
+    return visit.turn(3).locator(".cw-answer")
+
+
+def is_uncovered(part: "Locator") -> bool:
+    """Whether the centre of the part, or of its first line of text, is on the screen with nothing above it."""
+    seen: bool = part.evaluate(
+        """(part) => {
+          const box = part.getClientRects()[0];
+          return part.contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2));
+        }"""
+    )
+    return seen
+
+
+def scrolled(page: "Page") -> float:
+    top: float = page.evaluate("window.scrollY")
+    return top
+
+
+@pytest.mark.parametrize("size", [PHONE, (700, 800), (899, 800)], ids=lambda size: str(size[0]))
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_narrow_page_scrolls_as_a_whole_and_covers_nothing(
+    visit, papers_address: str, size: tuple[int, int], scheme: str
+) -> None:
+    narrow: Visit = visit(papers_address, size, scheme)
+    page = narrow.page
+    answer = ask_three(narrow)
+    assert is_uncovered(narrow.turn(3).locator("h2"))
+    assert is_uncovered(answer)
+    assert is_uncovered(page.locator("#cw-box textarea"))
+    assert narrow.overflow() <= 0
+    chat, side = (page.locator(name).bounding_box() for name in ("#cw-chat", "#cw-side"))
+    assert chat
+    assert side
+    assert side["y"] >= chat["y"] + chat["height"] - 1
+    assert side["height"] > 100
+
+    before = scrolled(page)
+    page.mouse.move(size[0] / 2, size[1] / 3)
+    page.mouse.wheel(0, -300)
+    page.wait_for_function(f"window.scrollY < {before} - 200")
+
+    marker = narrow.turn(1).locator(".cw-marker").first
+    marker.click()
+    first_id = (marker.get_attribute("data-goto") or "").split()[0]
+    mark = page.locator(f'mark[data-spans~="{first_id}"]').first
+    assert is_in_view(mark)
+    assert is_uncovered(mark)
+    page.locator(".cw-sources:not([hidden]) .cw-back").click()
+    assert is_in_view(narrow.turn(1).locator("h2"))
+    assert marker.evaluate("(link) => link === document.activeElement")
+
+
+def test_a_finger_scrolls_the_page_of_a_phone(visit, papers_address: str) -> None:
+    phone: Visit = visit(papers_address, PHONE)
+    ask_three(phone)
+    before = scrolled(phone.page)
+    finger = phone.context.new_cdp_session(phone.page)
+    for kind, height in (("touchStart", 250), *(("touchMove", y) for y in range(270, 571, 20))):
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": 195, "y": height}]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    phone.page.wait_for_function(f"window.scrollY < {before} - 200")
+
+
+@pytest.mark.parametrize("width", [900, 1280])
+def test_a_wide_page_has_two_columns_that_scroll_on_their_own(visit, papers_address: str, width: int) -> None:
+    wide: Visit = visit(papers_address, (width, 800))
+    answer = ask_three(wide)
+    assert is_uncovered(answer)
+    assert is_uncovered(wide.page.locator("#cw-box textarea"))
+    assert wide.page.evaluate("document.documentElement.scrollHeight") == 800
+    chat, side = (wide.page.locator(name).bounding_box() for name in ("#cw-chat", "#cw-side"))
+    assert chat
+    assert side
+    assert chat["y"] == side["y"]
+    assert chat["y"] + chat["height"] == side["y"] + side["height"] == 800
+    assert side["x"] >= chat["x"] + chat["width"] - 1
+    column = wide.page.locator(".cw-scroll").first
+    before = column.evaluate("(column) => column.scrollTop")
+    wide.page.mouse.move(200, 300)
+    wide.page.mouse.wheel(0, -300)
+    wide.page.wait_for_function(f"document.querySelector('.cw-scroll').scrollTop < {before}")
+    assert scrolled(wide.page) == 0
 
 
 def test_dark_mode_is_dark(visit, slow_address: str) -> None:

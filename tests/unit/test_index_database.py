@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from index import database
 from index.errors import IndexCorruptError, IndexNotFoundError, IndexStoreError
+from index.location import DATABASE_NAME, index_exists, not_found
 from index.paper import Paper
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -36,7 +37,7 @@ any_paper = st.builds(
 @pytest.fixture
 def db(tmp_path):
     database.create(tmp_path, HashEncoder())
-    with database.connect(tmp_path / database.FILE_NAME) as connection:
+    with database.connect(tmp_path / DATABASE_NAME) as connection:
         yield connection
 
 
@@ -55,7 +56,7 @@ def shared_folder(tmp_path_factory):
 
 @given(paper=any_paper)
 def test_any_paper_is_read_back_equal(shared_folder, paper):
-    with database.connect(shared_folder / database.FILE_NAME) as db:
+    with database.connect(shared_folder / DATABASE_NAME) as db:
         db.execute("BEGIN")
         key = write(db, paper)
         assert database.find_paper(db, paper.id) == (key, paper)
@@ -111,7 +112,7 @@ def test_a_draft_that_was_left_behind_is_no_obstacle(tmp_path):
     for suffix in ("", "-wal", "-shm"):
         (tmp_path / f"papers.sqlite.new{suffix}").write_bytes(b"left behind")
     database.create(tmp_path, HashEncoder())
-    with database.connect(tmp_path / database.FILE_NAME) as db:
+    with database.connect(tmp_path / DATABASE_NAME) as db:
         assert database.count_papers(db) == 0
 
 
@@ -119,7 +120,7 @@ def test_two_indexes_have_no_generation_in_common(tmp_path):
     generations = []
     for name in ("one", "two"):
         database.create(tmp_path / name, HashEncoder())
-        with database.connect(tmp_path / name / database.FILE_NAME) as db:
+        with database.connect(tmp_path / name / DATABASE_NAME) as db:
             generations.append(database.read_generation(db))
     assert not database.of_one_index(*generations)
     assert database.of_one_index(generations[0], generations[0] + 1_000_000)
@@ -128,13 +129,13 @@ def test_two_indexes_have_no_generation_in_common(tmp_path):
 @pytest.mark.parametrize("odd", ["a ?b=c", "100%25", "#x", "é ü"])
 def test_a_folder_of_any_name_is_opened(tmp_path, odd):
     database.create(tmp_path / odd, HashEncoder())
-    with database.connect(tmp_path / odd / database.FILE_NAME) as db:
+    with database.connect(tmp_path / odd / DATABASE_NAME) as db:
         assert database.count_papers(db) == 0
     assert not [path for path in tmp_path.iterdir() if path.name != odd]
 
 
 def test_connecting_never_makes_a_database(tmp_path):
-    with pytest.raises(sqlite3.OperationalError), database.connect(tmp_path / database.FILE_NAME):
+    with pytest.raises(sqlite3.OperationalError), database.connect(tmp_path / DATABASE_NAME):
         pass
     assert list(tmp_path.iterdir()) == []
 
@@ -175,3 +176,24 @@ def test_a_row_that_cannot_be_read_is_corruption(tmp_path, db, damage):
     db.execute(damage)
     with pytest.raises(IndexCorruptError, match="damaged"), database.translated(tmp_path):
         database.load_papers(db, [key], DIMENSION)
+
+
+def test_there_is_an_index_only_when_its_database_is_there(tmp_path):
+    folder = tmp_path / "papers.idx"
+    assert not index_exists(folder)
+    folder.mkdir()
+    assert not index_exists(folder)
+    for left_by_a_kill in ("write.lock", "writer.json", f"{DATABASE_NAME}.new", f"{DATABASE_NAME}.new-wal"):
+        (folder / left_by_a_kill).write_text("")
+    assert not index_exists(folder)
+    database.create(folder, HashEncoder())
+    assert index_exists(folder)
+    with pytest.raises(IndexStoreError, match="is a file"):
+        index_exists(folder / DATABASE_NAME)
+
+
+def test_a_missing_index_is_told_with_both_ways_to_make_one(tmp_path):
+    message = str(not_found(tmp_path))
+    assert f"no index at {tmp_path}" in message
+    assert "citewell add FILE" in message
+    assert "citewell add --example" in message

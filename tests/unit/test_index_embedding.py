@@ -15,10 +15,11 @@ import numpy.typing as npt
 import pytest
 from fakes import HashEncoder
 
+from index.digest import file_sha256
 from index.embedding import minilm
 from index.embedding.encoder import Encoder, PassageText, unit
 from index.embedding.minilm import MAX_TOKENS, SAFETENSORS_SHA256, MiniLMEncoder
-from index.embedding.onnx_graph import export_once, file_sha256
+from index.embedding.onnx_graph import export_once
 from index.errors import ModelLoadError
 from index.sentences import sentence_spans
 

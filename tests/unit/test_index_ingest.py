@@ -47,9 +47,10 @@ def test_papers_are_embedded_in_batches(store, extra):
 
 def test_progress_is_told_after_each_batch_and_at_the_end(store):
     told = []
-    store.add(papers(PAPERS_PER_BATCH + 2), progress=lambda records, what: told.append((records, what)))
-    assert [records for records, _ in told] == [PAPERS_PER_BATCH, PAPERS_PER_BATCH + 2]
-    assert told[-1][1] == f"{PAPERS_PER_BATCH + 2} records read, {PAPERS_PER_BATCH + 2} papers added, 0 updated"
+    store.add(papers(PAPERS_PER_BATCH + 2), progress=lambda *what: told.append(what))
+    total = PAPERS_PER_BATCH + 2
+    assert [what[:2] for what in told] == [(PAPERS_PER_BATCH, total), (total, total)]
+    assert told[-1][2] == f"{PAPERS_PER_BATCH + 2} records read, {PAPERS_PER_BATCH + 2} papers added, 0 updated"
 
 
 def test_adding_nothing_reports_nothing(store):

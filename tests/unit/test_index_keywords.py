@@ -1,6 +1,7 @@
 """The keyword index: deletion deletes, filters filter, and what cannot be trusted is not used."""
 
 import math
+import time
 
 import pytest
 
@@ -106,6 +107,32 @@ def test_another_process_takes_up_what_was_committed(tmp_path, keywords):
     assert reader.search(["galaxi"], 5, None) == []
     reader.reload()
     assert (reader.generation, reader.search(["galaxi"], 5, None)) == (8, [6])
+
+
+def test_a_reader_takes_up_nothing_by_itself(tmp_path, keywords):
+    reader = KeywordIndex(tmp_path / "keywords")
+    keywords.update([], [(6, "Galaxies.")], 8)
+    time.sleep(1)  # a reader of Tantivy's that watches its folder looks twice a second
+    assert (len(reader), reader.document_frequencies(["galaxi"])) == (4, {"galaxi": 0})
+
+
+def test_files_that_change_while_they_are_opened_are_left_for_later(tmp_path, keywords, monkeypatch):
+    reader = KeywordIndex(tmp_path / "keywords")
+    keywords.update([], [(6, "Galaxies.")], 8)
+    really_open = KeywordIndex._open
+
+    def open_late(self):
+        (tmp_path / "keywords" / "generation").unlink()  # as a writer does first
+        return really_open(self)
+
+    monkeypatch.setattr(KeywordIndex, "_open", open_late)
+    reader.reload()
+    assert (reader.generation, len(reader)) == (7, 4)
+
+
+@pytest.mark.parametrize("limit", [10**13, 10**20])
+def test_a_limit_beyond_the_collection_finds_all_that_match(keywords, limit):
+    assert sorted(keywords.search(["graph"], limit, None)) == [1, 2, 4]
 
 
 def test_an_older_stamp_does_not_replace_a_newer_index(tmp_path, keywords):

@@ -107,3 +107,11 @@ def test_create_refuses_empty_fields(title: str, abstract: str, field: str) -> N
 )
 def test_short_title(title: str, short: str) -> None:
     assert Paper.create(title, "a").short_title == short
+
+
+def test_a_text_too_long_to_be_an_abstract_is_refused() -> None:
+    assert len(Paper.create("T", "x" * 100_000).abstract) == 100_000
+    with pytest.raises(ValueError, match=r"^abstract has 100,001 characters"):
+        Paper.create("T", "x" * 100_001)
+    with pytest.raises(ValueError, match=r"^title has"):
+        Paper.create("x" * 100_001, "A")

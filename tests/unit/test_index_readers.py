@@ -258,9 +258,9 @@ class TestFilesAndFolders:
 
     def test_one_record_longer_than_the_head(self, tmp_path: Path) -> None:
         text = "word " * opening.HEAD_BYTES
-        (paper,) = read_papers(write(tmp_path / "p", jsonl({"title": "B", "abstract": text}).strip()))
+        (paper,) = read_papers(write(tmp_path / "p", jsonl({"title": "B", "note": text, "abstract": "A"}).strip()))
         assert isinstance(paper, Paper)
-        assert paper.abstract == text.strip()
+        assert paper.extra == {"note": text}
 
     @pytest.mark.parametrize("name", ["p.jsonl.gz", "p.gz", "p.jsonl"])
     def test_gz_is_told_by_its_first_bytes(self, tmp_path: Path, name: str) -> None:
@@ -334,3 +334,13 @@ class TestFilesAndFolders:
         write(tmp_path / ".hidden", "x")
         with pytest.raises(CorpusError, match="holds no files"):
             read_papers(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [jsonl({"title": "T", "abstract": "A b. " * 30_000}), f"On graphs\n{'A b. ' * 30_000}\nOn trees\n{'A b. ' * 30}\n"],
+    ids=["JSON Lines", "listing"],
+)
+def test_an_abstract_that_is_too_long_is_reported(tmp_path: Path, content: str) -> None:
+    _, rejects = papers_and_rejects(write(tmp_path / "p.txt", content))
+    assert [(reject.field, "100,000" in reject.why) for reject in rejects] == [("abstract", True)]

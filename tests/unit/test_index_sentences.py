@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,19 @@ def test_a_long_sentence_is_cut_at_a_joint() -> None:
     assert 2000 < len(text) < 3000
     assert len(spans) == 3
     assert all(text[start:end].startswith("item") and text[start:end][-1] in ";." for start, end in spans)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["x", ".", "(", "e.g. ", "E.g. ", "Fig. A ", "et al.) ", "(a.) b ", "x.(", '."', "。", "? ", "x. Y", '"', "A.B. ",
+     " .", ". ", "x" * 99_000 + "("],
+    ids=lambda piece: piece[:8],
+)  # fmt: skip
+def test_long_text_of_any_kind_takes_little_time(piece: str) -> None:
+    text = "Before. " + piece * (100_000 // len(piece)) + ". After"
+    began = time.perf_counter()
+    sentence_spans(text)
+    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.skipif(not ABSTRACTQA.is_dir(), reason="the development data abstractqa is not beside the repository")

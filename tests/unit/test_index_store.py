@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -567,7 +568,7 @@ def test_several_threads_search_while_one_adds(store):
     assert all(statuses(store).values())
 
 
-def test_a_second_writer_in_another_thread_is_refused(store):
+def test_writing_while_adding_in_the_same_thread_is_refused(store):
     def records():
         yield paper(1)
         with pytest.raises(IndexLockedError, match=f"process {os.getpid()}"):
@@ -575,6 +576,70 @@ def test_a_second_writer_in_another_thread_is_refused(store):
 
     store.add(records())
     assert len(store) == 1
+
+
+def test_a_second_thread_waits_until_the_first_has_written(store):
+    begun, order = threading.Event(), []
+
+    def slow():
+        begun.set()
+        for n in range(3):
+            time.sleep(0.05)
+            yield paper(n)
+        order.append("first")
+
+    first = threading.Thread(target=store.add, args=(slow(),))
+    first.start()
+    assert begun.wait(10)
+    store.add([paper(5)])
+    order.append("second")
+    first.join()
+    assert order == ["first", "second"]
+    assert [entry.id for entry in store.papers()] == ["id0", "id1", "id2", "id5"]
+    assert all(statuses(store).values())
+
+
+@pytest.mark.parametrize("limit", [10**13, 10**20])
+def test_a_limit_beyond_the_collection_finds_all_of_it(store, limit):
+    entries = [paper(n) for n in range(5)]
+    assert_search_is_exact(store, [], "title word3", limit)
+    store.add(entries)
+    assert_search_is_exact(store, entries, "title word3", limit)
+
+
+def test_an_add_that_ends_does_not_hide_another_that_was_interrupted(folder, store):
+    def records():
+        yield paper(1)
+        raise RuntimeError("the source broke")
+
+    for source in ("b.bib", "a.bib"):
+        with pytest.raises(RuntimeError):
+            store.add(records(), source=source)
+    store.add([paper(2)], source="c.bib")
+    for opened in (store, PaperStore.open(folder, HashEncoder(WINDOW))):
+        assert opened.interrupted == "a.bib, b.bib"
+        assert {check.name: check.detail for check in opened.check()}["last add"] == (
+            "adding a.bib, b.bib was interrupted; add it again to finish"
+        )
+    store.add([paper(1)], source="a.bib")
+    assert store.interrupted == "b.bib"
+    store.add([paper(1)], source="b.bib")
+    assert store.interrupted is None
+    assert all(statuses(PaperStore.open(folder, HashEncoder(WINDOW))).values())
+
+
+def test_the_check_says_what_opening_has_mended(folder, store):
+    store.add([paper(n) for n in range(3)])
+    assert not [check for check in store.check() if "opened" in check.detail]
+    drop_vectors(folder)
+    details = {check.name: check.detail for check in PaperStore.open(folder, HashEncoder(WINDOW)).check()}
+    assert details["vectors"].endswith("; rebuilt when opened")
+    assert "opened" not in details["keywords"]
+    drop_keywords(folder)
+    checks = {check.name: check for check in PaperStore.open(folder, HashEncoder(WINDOW)).check()}
+    assert checks["keywords"].ok
+    assert checks["keywords"].detail.endswith("; rebuilt when opened")
+    assert not [check for check in PaperStore.open(folder, HashEncoder(WINDOW)).check() if "opened" in check.detail]
 
 
 # -- what cannot be opened ------------------------------------------------------------------------------------

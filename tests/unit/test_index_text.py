@@ -1,5 +1,7 @@
 """Cleaning: what must change, what must not, and that doing it twice changes nothing."""
 
+import sys
+import time
 import unicodedata
 
 import pytest
@@ -115,3 +117,36 @@ def test_plain_words_pass_through(words: list[str]) -> None:
 
 def test_strip_invisible_keeps_line_ends() -> None:
     assert strip_invisible("a\tb\r\nc\x07\u200d") == "a\tb\r\nc"
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["\u00ad", "\u061c", "\u180e", "\u200b", "\u200d", "\u202e", "\u2060", "\u2066", "\u2069", "\ufeff", "\ufff9",
+     "\U000e0001", "\U000e0041", "\U000e007f", "\x00", "\x1b", "\x7f", "\x9b"],
+)  # fmt: skip
+def test_what_is_never_seen_is_dropped(hidden: str) -> None:
+    assert strip_invisible(f"a{hidden}b") == "ab"
+    assert clean_text(f"a{hidden}b {hidden} c") == "ab c"
+
+
+def test_every_format_character_is_dropped() -> None:
+    characters = [chr(n) for n in range(sys.maxunicode + 1) if unicodedata.category(chr(n)) == "Cf"]
+    assert strip_invisible("".join(characters)) == ""
+
+
+@pytest.mark.parametrize("depth", [1, 5, 12, 500])
+def test_styles_nested_without_end_cost_little_and_settle(depth: int) -> None:
+    raw = "\\textbf{" * depth + "x" + "}" * depth
+    cleaned = clean_text(raw)
+    assert clean_text(cleaned) == cleaned
+    assert cleaned in ("x", raw)
+    assert depth > 5 or cleaned == "x"
+
+
+@pytest.mark.parametrize(
+    "piece", ["x", "\\textbf{", "{", "$ a", "“", "$1", "\\", "``", "$ ^", "\\emph{a} ", "\u200b ", "''"]
+)
+def test_long_text_of_any_kind_takes_little_time(piece: str) -> None:
+    began = time.perf_counter()
+    clean_text(piece * (100_000 // len(piece)))
+    assert time.perf_counter() - began < 2

@@ -1,5 +1,8 @@
 """The FAISS index against numpy, and its files against everything that can happen to a file."""
 
+import threading
+
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,6 +66,20 @@ def test_keys_beyond_32_bits_are_kept():
 def test_an_empty_index_finds_nothing():
     keys, scores = VectorIndex(DIMENSION).search(unit_vectors(1)[0], 5, None)
     assert keys.shape == scores.shape == (0,)
+
+
+def test_a_search_uses_one_thread_whichever_thread_asks():
+    made, used = filled(range(5), unit_vectors(5)), []
+
+    def search():
+        faiss.omp_set_num_threads(4)
+        made.search(unit_vectors(1)[0], 1, None)
+        used.append(faiss.omp_get_max_threads())
+
+    thread = threading.Thread(target=search)
+    thread.start()
+    thread.join()
+    assert used == [1]
 
 
 def test_saving_and_loading_keeps_everything(tmp_path):

@@ -1,7 +1,11 @@
 """The answer types: text, Markdown, BibTeX, and a JSON form that loses nothing."""
 
 import json
+import re
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +13,8 @@ from hypothesis import strategies as st
 
 from index.paper import Paper
 from rag.answer import Answer, AnswerSentence, Citation, DroppedSentence, Source, Trace
+from rag.chat import ChatSession
+from rag.render import bibtex, web_address
 
 PAPER = Paper(
     id="arxiv:1706.03762",
@@ -109,3 +115,134 @@ def test_any_text_survives_the_round_trip(text: str, support: float) -> None:
     sentence = AnswerSentence(text, support, (Citation(1, "id", text, 0, len(text), support),), label=text)
     answer = Answer(text, "partial", (sentence,), reason=text)
     assert Answer.from_dict(answer.to_dict()) == answer
+
+
+@pytest.mark.parametrize("data", [[], "text", 3, None, True, [1, 2], {}, {"schema_version": [1]}])
+def test_json_that_is_no_answer_is_refused(data: Any) -> None:
+    with pytest.raises(ValueError, match=r"not an answer|schema_version"):
+        Answer.from_dict(data)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every value in a JSON document but the open ``extra``."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    below = [found for name, item in inside if name != "extra" for found in places(item, (*path, name))]
+    return [*([path] if path and path[0] not in ("text", "schema_version") else []), *below]
+
+
+@pytest.mark.parametrize("wrong", [{"a": 1}, [[]], "x", 3, 2.5, True, None], ids=repr)
+def test_a_value_of_the_wrong_type_is_refused_by_name_or_taken_as_it_is(wrong: Any) -> None:
+    whole = json.loads(json.dumps(replace(ANSWER, nearest=(OTHER,)).to_dict()))
+    for path in places(whole):
+        damaged = json.loads(json.dumps(whole))
+        holder = damaged
+        for name in path[:-1]:
+            holder = holder[name]
+        holder[path[-1]] = wrong
+        with suppress(ValueError):
+            answer = Answer.from_dict(damaged)
+            assert json.loads(json.dumps(answer.to_dict())) == {**damaged, "text": answer.text}
+            answer.to_markdown()
+            answer.to_bibtex()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"status": "maybe"}, "status is 'maybe', not answered or partial or refused"),
+        ({"status": 1}, "status is 1"),
+        ({"question": None}, "question is None, not a text"),
+        ({"sentences": [{"text": "x"}]}, r"sentences\[0\].citations is missing"),
+        (
+            {"dropped": [{"text": "x", "reason": "", "support": "high"}]},
+            r"dropped\[0\].support is 'high', not a number",
+        ),
+        ({"colour": "red"}, "colour is not known"),
+        ({"nearest": ["x" * 90]}, r"nearest\[0\] is 'x{39}…, not an object"),
+    ],
+)
+def test_what_is_wrong_is_named(damage: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Answer.from_dict({**ANSWER.to_dict(), **damage})
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "3", '"x"', "null", "{}", '{"schema_version": 1}', '{"schema_version": 1, "answers": 3}',
+     '{"schema_version": 1, "answers": [3]}', '{"schema_version": 1, "answers": {"a": 1}}', '{"schema_version": 7}',
+     "[" * 100_000],
+)  # fmt: skip
+def test_a_file_that_is_no_conversation_is_refused_in_words(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "talk.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"talk\.json is not a saved conversation: "):
+        ChatSession.load(path, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "sound"),
+    [
+        ("https://arxiv.org/abs/1706.03762v2", True),
+        ("http://user@example.org:80/a?b=c&d=%20#e~f", True),
+        ("https://例え.jp/日本", True),
+        ("", False),
+        ("http://[bad", False),
+        ("http://", False),
+        ("https:example.org", False),
+        ("//example.org", False),
+        ("javascript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("java\nscript:x", False),
+        ("http://a.b/ c", False),
+        ("http://a.b/<img>", False),
+        ('http://a.b/"x', False),
+        ("https://a.b/}, note={x", False),
+        ("https://a.b/\\input", False),
+    ],
+)
+def test_only_whole_web_addresses_are_linked(url: str, sound: bool) -> None:
+    assert web_address(url) == (url if sound else "")
+    linked = f"<{url}>" in Answer("q", "refused", nearest=(replace(PAPER, url=url),)).to_markdown()
+    assert linked == sound
+
+
+HOSTILE = st.lists(st.sampled_from([*"{}\\~^%&#$_,=\n x", "@misc{k,", "\\input{x}", "}, note={", "https://a.b/"])).map(
+    "".join
+)
+
+
+def fields_of(entry: str) -> dict[str, str]:
+    """Read an entry as BibTeX does: by counting braces."""
+    found, depth, start = {}, 0, 0
+    body = entry[entry.index(",") + 1 : entry.rindex("}")]
+    for place, sign in enumerate(body):
+        depth += {"{": 1, "}": -1}.get(sign, 0)
+        assert depth >= 0
+        if sign == "," and depth == 0:
+            name, _, value = body[start:place].partition("=")
+            found[name.strip()] = value.strip()[1:-1]
+            start = place + 1
+    assert depth == 0
+    assert not body[start:].strip()
+    return found
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_no_text_of_a_paper_becomes_a_field_or_a_command(one: str, two: str, three: str) -> None:
+    paper = Paper(f"arxiv:{one}", two, three, (one, two), 2020, three, f"https://a.b/{one}", two)
+    fields = fields_of(bibtex([paper]))
+    names = {"title", "author", "year", "journal", "doi", "url", "abstract", "eprint", "archiveprefix"}
+    assert fields.keys() <= names
+    for value in fields.values():
+        commands = re.sub(r"\\(?:[%&#$_]|text(?:backslash|asciitilde|asciicircum)\{\})", "", value)
+        assert "\\" not in commands
+        assert "~" not in commands
+        assert "^" not in commands
+
+
+def test_a_url_with_a_field_in_it_is_not_written() -> None:
+    paper = replace(PAPER, url="https://a.b/}, note={\\input{x}} ,x={", doi="10.1000/a_b}, note={x")
+    entry = bibtex([paper])
+    assert "url" not in fields_of(entry)
+    assert fields_of(entry)["doi"] == "10.1000/a_b%7D,%20note=%7Bx"
+    assert fields_of(bibtex([PAPER]))["url"] == PAPER.url

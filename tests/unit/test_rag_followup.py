@@ -1,48 +1,110 @@
-"""Follow-up questions get what they leave out, and nothing else is changed."""
+"""What a question in a conversation refers to, on the bundled papers and the real encoder."""
+
+from pathlib import Path
 
 import pytest
 
-from rag.followup import stand_alone
+from index.bundled import bundled_papers
+from rag import Answer, PaperQA, load_settings
+from rag.followup import refer
+from rag.retrieval import Retriever
 
-HISTORY = [
-    {"role": "user", "content": "what is wavtokenizer?"},
-    {"role": "assistant", "content": "WavTokenizer is a discrete codec [1]. It compresses audio [1][2]."},
-]
-
-
-def test_without_history_a_question_stands_alone() -> None:
-    wanted = stand_alone("How fast is it?", [])
-    assert wanted.text == "How fast is it?"
-    assert wanted.wordings("How fast is it?") == [("How fast is it?", 1.0)]
+AUDIO = "what is wavtokenizer?"
+VISION = "Which paper removes token mixers from a vision backbone?"
 
 
-def test_a_follow_up_carries_the_last_exchange_without_markers() -> None:
-    wanted = stand_alone("how many tokens does it need?", HISTORY)
-    assert wanted.depends
-    assert wanted.text == (
-        "how many tokens does it need? what is wavtokenizer? "
-        "WavTokenizer is a discrete codec. It compresses audio."
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def qa(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> PaperQA:
+    settings = load_settings(overrides={"index": {"cache_dir": cache_dir}})
+    qa = PaperQA.open(tmp_path_factory.mktemp("followup") / "papers.idx", settings=settings)
+    qa.add(bundled_papers())
+    return qa
 
 
-@pytest.mark.parametrize("question", ["and for training?", "which datasets did they test it on", "speed?"])
-def test_what_points_back_depends_on_the_history(question: str) -> None:
-    assert stand_alone(question, HISTORY).depends
+def after(qa: PaperQA, first: str, question: str) -> Answer:
+    chat = qa.chat()
+    assert chat.ask(first).sentences
+    return chat.ask(question)
 
 
-def test_a_new_topic_is_searched_mostly_by_itself() -> None:
-    question = "Which paper removes token mixers from a vision backbone?"
-    (own, weight), (_, rest) = stand_alone(question, HISTORY).wordings(question)
-    assert own == question
-    assert weight > rest
-    assert weight + rest == 1
+def first_cited(answer: Answer) -> str:
+    return answer.cited[0].paper.short_title if answer.cited else answer.status
 
 
-def test_asking_for_another_paper_is_noticed() -> None:
-    assert stand_alone("is there a paper that goes the opposite way with such agents?", HISTORY).wants_another
-    assert not stand_alone("how many tokens does it need?", HISTORY).wants_another
+@pytest.mark.parametrize(
+    ("first", "question", "paper"),
+    [
+        (AUDIO, "how many tokens does it need?", "WavTokenizer"),
+        (AUDIO, "and how good is the reconstruction?", "WavTokenizer"),
+        (AUDIO, "What other advantages does it have?", "WavTokenizer"),
+        (AUDIO, "How is it different from previous codecs?", "WavTokenizer"),
+        (AUDIO, "tell me more", "WavTokenizer"),
+        (VISION, "how does it avoid the accuracy drop?", "RIFormer"),
+        (VISION, "what are the guidelines?", "RIFormer"),
+        (VISION, "how does it compare to Glider?", "RIFormer"),
+    ],
+)
+def test_a_follow_up_stays_with_its_paper(qa: PaperQA, first: str, question: str, paper: str) -> None:
+    assert first_cited(after(qa, first, question)) == paper
 
 
-def test_a_long_answer_does_not_push_the_question_out_of_the_window() -> None:
-    long = [*HISTORY[:1], {"role": "assistant", "content": "word " * 5000}]
-    assert len(stand_alone("how fast is it?", long).text.split()) <= 130
+@pytest.mark.parametrize(
+    ("question", "paper"),
+    [
+        ("What is RIFormer?", "RIFormer"),
+        ("What about GlyphDraw?", "GlyphDraw"),
+        ("and zkDL?", "zkDL"),
+        ("What is LINE?", "LINE"),
+        ("How do graph neural networks lose their expressiveness?", "A Complete Expressiveness Hierarchy"),
+        ("Why do transformers need so much memory?", "TurboViT"),
+        ("for quantum networks, which simulators are there?", "SeQUeNCe"),
+    ],
+)
+def test_a_new_topic_leaves_it_even_with_a_pronoun(qa: PaperQA, question: str, paper: str) -> None:
+    assert first_cited(after(qa, AUDIO, question)).startswith(paper)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "hello",
+        "thanks!",
+        "Tell me a joke",
+        "What is the capital of France?",
+        "How do I cook pasta?",
+        "Does it cure migraines?",
+        "is it good with cheese?",
+        "can they sing in Italian?",
+        "who is their favourite football player?",
+        "does it run on a Commodore 64?",
+    ],
+)
+@pytest.mark.parametrize("first", [AUDIO, VISION])
+def test_what_the_papers_do_not_answer_is_refused_in_a_conversation_too(qa: PaperQA, first: str, question: str) -> None:
+    assert after(qa, first, question).status == "refused"
+
+
+def test_another_paper_is_another_paper(qa: PaperQA) -> None:
+    answer = after(qa, VISION, "is there another paper on this?")
+    assert answer.cited
+    assert "RIFormer" not in {source.paper.short_title for source in answer.sources}
+
+
+def test_a_stand_alone_question_is_searched_as_it_is(qa: PaperQA) -> None:
+    retriever = Retriever(qa._need_store())
+    history = [{"role": "user", "content": AUDIO}, {"role": "assistant", "content": qa.ask(AUDIO).text}]
+    question = "Which papers use a hypernetwork to produce the weights of another network?"
+    assert refer(question, history, retriever, None).wordings == ((question, 1.0),)
+    assert refer(question, [], retriever, None).text == question
+
+
+def test_a_follow_up_carries_the_last_exchange_without_markers(qa: PaperQA) -> None:
+    retriever = Retriever(qa._need_store())
+    answer = qa.ask(AUDIO).text + " word" * 500
+    history = [{"role": "user", "content": AUDIO}, {"role": "assistant", "content": answer}]
+    reference = refer("how many tokens does it need?", history, retriever, None)
+    assert reference.depends
+    assert reference.text.startswith(f"how many tokens does it need? {AUDIO} WavTokenizer")
+    assert "[1]" not in reference.text
+    assert len(reference.text.split()) <= 70
+    assert sum(weight for _, weight in reference.wordings) == 1

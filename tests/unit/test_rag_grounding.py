@@ -1,8 +1,13 @@
 """A model's sentences are kept only where an abstract supports them, numbers and names included."""
 
+import time
+
 import pytest
 from fakes import HashEncoder
+from hypothesis import given
+from hypothesis import strategies as st
 
+from index.bundled import bundled_papers
 from index.database import StoredPaper
 from index.embedding.encoder import PassageText
 from index.paper import Paper
@@ -10,9 +15,10 @@ from index.sentences import sentence_spans
 from rag.answer import AnswerSentence, DroppedSentence, Source
 from rag.citations import Markers, cite
 from rag.evidence.similarity import SimilarityReader
-from rag.grounding import ground, split_model_text
+from rag.grounding import ends_whole, ground, split_model_text, visible_text
 from rag.question import Form
 from rag.retrieval import Hit, Query
+from rag.safety import MARKER, strip_markers
 
 ENCODER = HashEncoder()
 
@@ -75,6 +81,146 @@ def test_thinking_and_list_bullets_are_not_sentences() -> None:
     assert split_model_text("<think>not yet closed. ") == []
 
 
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("It is fast. [1] It is small. [2]", ["It is fast [1].", "It is small [2]."]),
+        ("It is fast.[1] It is small.【3†source】", ["It is fast [1].", "It is small 【3†source】."]),
+        (
+            "It is fast. [1][2], [3] it is small! [1-3]. Good.",
+            ["It is fast [1][2], [3].", "it is small [1-3]!", "Good."],
+        ),
+        ("“It is fast.” [[1]] It is small.", ["“It is fast [[1]].”", "It is small."]),
+        ("Wang et al. [1] remove mixers, e.g. [2] BERT.", ["Wang et al. [1] remove mixers, e.g. [2] BERT."]),
+        ("它很快。[1]它很小。[2]", ["它很快 [1]。", "它很小 [2]。"]),
+        ("It came out (2023). (95) It is fast (95).", ["It came out (2023).", "(95) It is fast (95)."]),
+        ("1. It is fast. [1]\n2) It is small [2].", ["It is fast [1].", "It is small [2]."]),
+        ("[1] It is fast.", ["[1] It is fast."]),
+        ("[1] [2]. … [3] - !", []),
+        ("Is it? Yes.</think>It is fast.", ["It is fast."]),
+        ("A.</think>B.<think>C.</think>It is fast.<think>It", ["B.", "It is fast."]),
+    ],
+)
+def test_markers_belong_to_the_sentence_before(text: str, sentences: list[str]) -> None:
+    assert split_model_text(text) == sentences
+
+
+PIECES = (
+    "It is fast|It reaches 81.3% (95)|et al|.|. |! |。|[1]|[1, 2]|[1-3]|[[1]]|[ [1] 2]|【3†source】|[|]| |"
+    "\n|\n- |\n2. |<think>|</think>|hidden.|…|(2023)|“|.”"
+).split("|")
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+def test_sentences_are_never_empty_and_leave_no_marker(text: str) -> None:
+    for sentence in split_model_text(text):
+        assert any(c.isalnum() for c in strip_markers(sentence))
+        result = ground(sentence, EVIDENCE, ENCODER, Markers())
+        assert result.text
+        assert not MARKER.search(result.text)
+    assert "hidden" not in visible_text(f"<think>{text.replace('</think>', '')}hidden.</think>")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "whole"),
+    [
+        ("It is fast [1].", True),
+        ("“It is fast!” [1]", True),
+        ("它很快。", True),
+        ("It is", False),
+        ("It is fast [1]", False),
+    ],
+)
+def test_a_sentence_without_a_terminator_was_cut(sentence: str, whole: bool) -> None:
+    assert ends_whole(sentence) == whole
+
+
+STUDY = SimilarityReader().read(
+    query("study"),
+    [
+        hit(
+            "FlowNet: Motion without Labels",
+            "FlowNet was trained by Google on three public video collections. "
+            "The training of FlowNet does not need motion labels. "
+            "The accuracy of FlowNet on the Sintel benchmark rose by 1,200 points in 4 weeks.",
+        )
+    ],
+    Form.SINGLE,
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("FlowNet was trained by Google on three public video collections.", ""),
+        ("FlowNet was trained by Google on 3 public video collections.", ""),
+        ("FlowNet was trained by Google on four public video collections.", "number four"),
+        ("FlowNet was trained by Microsoft on three public video collections.", "mention Microsoft"),
+        ("FlowNet was not trained by Google on three public video collections.", "“not”"),
+        ("FlowNet was trained by Google on three public video collections (2023).", "number 2023"),
+        ("The training of FlowNet does not need motion labels.", ""),
+        ("The training of FlowNet doesn’t need motion labels.", ""),
+        ("The training of FlowNet is done without motion labels.", ""),
+        ("The training of FlowNet does need motion labels.", "says “not”"),
+        ("The training of FlowNet not only does need motion labels.", "says “not”"),
+        ("The accuracy of FlowNet on the Sintel benchmark rose by 1200 points in four weeks.", ""),
+        ("The accuracy of FlowNet on the Sintel benchmark rose by 1,200 points in five weeks.", "number five"),
+        ("The accuracy of FlowNet on the Sintel benchmark never rose by 1200 points in 4 weeks.", "“never”"),
+        ("The accuracy of FlowNet on the Kitti benchmark rose by 1200 points in 4 weeks.", "mention Kitti"),
+    ],
+)
+def test_numbers_names_and_negation_have_to_agree(sentence: str, reason: str) -> None:
+    result = ground(f"{sentence} [1]", STUDY, ENCODER, Markers())
+    given = result.reason if isinstance(result, DroppedSentence) else ""
+    assert reason in given
+    assert bool(reason) == bool(given)
+
+
+def test_what_a_paper_says_supports_itself() -> None:
+    for paper in list(bundled_papers())[:100]:
+        found = hit(paper.title, paper.abstract)
+        evidence = SimilarityReader().read(query("x"), [found], Form.SINGLE)
+        for start, end in found.stored.sentences:
+            sentence = paper.abstract[start:end]
+            result = ground(sentence, evidence, ENCODER, Markers())
+            assert isinstance(result, AnswerSentence) or len(sentence) < 20, (sentence, result)
+
+
+def test_one_is_a_number_only_where_it_counts() -> None:
+    (evidence,) = SimilarityReader().read(query("codec"), [hit("C", "The audio codec needs few tokens.")], Form.SINGLE)
+    kept = ground("One of the audio codec needs few tokens.", [evidence], ENCODER, Markers())
+    counted = ground("The audio codec needs few tokens for one second.", [evidence], ENCODER, Markers())
+    assert isinstance(kept, AnswerSentence)
+    assert isinstance(counted, DroppedSentence)
+    assert "number one" in counted.reason
+
+
+def test_a_second_quote_that_says_no_is_not_cited() -> None:
+    abstract = "The pruned model keeps accuracy high. The pruned model keeps no accuracy high."
+    (evidence,) = SimilarityReader().read(query("model"), [hit("P", abstract)], Form.SINGLE)
+    result = ground("The pruned model keeps accuracy high.", [evidence], ENCODER, Markers())
+    assert isinstance(result, AnswerSentence)
+    assert [citation.quote for citation in result.citations] == ["The pruned model keeps accuracy high."]
+
+
+@pytest.mark.parametrize("marker", ["[2]", "[1-2]", "[1, 2]", "[[2]]", "【2†source】", "[Paper 2]", "[2-99999999]"])
+def test_every_form_of_marker_is_a_hint(marker: str) -> None:
+    twins = [hit("First", "Pruning removes many weights."), hit("Second", "Pruning removes many weights.")]
+    evidence = SimilarityReader().read(query("pruning"), twins, Form.SINGLE)[:2]
+    result = ground(f"Pruning removes many weights {marker}.", evidence, ENCODER, Markers())
+    assert isinstance(result, AnswerSentence)
+    assert result.text == "Pruning removes many weights."
+    named_first = marker in ("[1-2]", "[1, 2]")
+    assert result.citations[0].paper_id == evidence[0 if named_first else 1].hit.source.paper.id
+
+
+def test_long_blanks_take_no_time() -> None:
+    began = time.perf_counter()
+    ground("Pruning" + " " * 100_000 + "removes" + "\n" * 100_000 + "weights .", EVIDENCE, ENCODER, Markers())
+    split_model_text("It is fast" + " " * 100_000 + "[" + "\n" * 100_000)
+    assert time.perf_counter() - began < 5
+
+
 def test_markers_are_numbered_in_order_and_keep_what_was_taken() -> None:
     markers = Markers({"a": 1, "b": 2})
     assert [markers.number(i) for i in ("c", "b", "d", "c")] == [3, 2, 4, 3]
@@ -96,7 +242,7 @@ def test_the_reader_prefers_the_words_that_are_not_in_the_title() -> None:
 
 
 def test_the_reader_scores_are_the_formula() -> None:
-    found = hit("T", "Alpha beta gamma. Delta epsilon.")
+    found = hit("T", "Alpha beta gamma zeta. Delta epsilon eta theta.")
     asked = query("alpha delta", alpha=3.0, delta=1.0)
     (evidence,) = SimilarityReader().read(asked, [found], Form.SINGLE)
     cosines = found.stored.sentence_vectors @ asked.vector

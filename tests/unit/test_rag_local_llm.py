@@ -1,12 +1,13 @@
 """The transformers answerer, run with real (tiny) models: templates, streaming, stopping, failing."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from index.bundled import bundled_papers
-from index.errors import ModelLoadError
+from index.errors import GenerationError, ModelLoadError
 from rag import CancelToken, Done, PaperQA, Token
 from rag.answering.local_llm import LocalLLM, check_model_folder
 from rag.settings import AnsweringSettings, RefusalSettings, Settings
@@ -76,6 +77,96 @@ def test_the_chat_template_is_used_with_thinking_off(tiny_qwen: Path) -> None:
 def test_a_template_without_a_system_turn_gets_it_in_the_first_question(stories: Path) -> None:
     prompt = LocalLLM(str(stories)).prompt(MESSAGES)
     assert prompt.split() == "Be brief. Tell me about Lily.".split()
+
+
+def turns(role_check: str) -> str:
+    return "{% for m in messages %}" + role_check + "<{{ m['role'] }}>{{ m['content'] | trim }}{% endfor %}"
+
+
+REFUSES = "{% if m['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+IGNORES = "{# the system turn #}{% if m['role'] != 'system' %}"
+
+
+def test_a_template_that_refuses_or_ignores_the_system_turn_gets_it_in_the_first_question(tiny_qwen: Path) -> None:
+    llm = LocalLLM(str(tiny_qwen))
+    llm._tokenizer.chat_template = turns(REFUSES)  # as Gemma's does
+    assert llm.prompt(MESSAGES) == "<user>Be brief.\n\nTell me about Lily."
+    llm._tokenizer.chat_template = turns(IGNORES).replace("{% endfor %}", "{% endif %}{% endfor %}")
+    assert llm.prompt(MESSAGES) == "<user>Be brief.\n\nTell me about Lily."
+    llm._tokenizer.chat_template = turns("")  # it never says "system", and takes the turn all the same
+    assert llm.prompt(MESSAGES) == "<system>Be brief.<user>Tell me about Lily."
+
+
+@pytest.mark.parametrize("template", ["{{ raise_exception('no turns at all') }}", "{% for", "{{ messages + 1 }}"])
+def test_a_template_that_fails_is_a_readable_error(tiny_qwen: Path, template: str) -> None:
+    llm = LocalLLM(str(tiny_qwen))
+    llm._tokenizer.chat_template = template
+    with pytest.raises(GenerationError, match=r"The chat template of .* fails: .*\. Name another model"):
+        llm.prompt(MESSAGES)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory\nlong story"), KeyError("past"), AssertionError()])
+def test_whatever_fails_in_the_model_ends_the_stream(tiny_qwen: Path, error: Exception) -> None:
+    llm = LocalLLM(str(tiny_qwen))
+    forward, steps = llm._model.forward, iter(range(100))
+
+    def failing(*args: object, **kwargs: object) -> object:
+        if next(steps) == 5:
+            raise error
+        return forward(*args, **kwargs)
+
+    llm._model.forward = failing
+    with pytest.raises(GenerationError, match=r"failed: .+\.$") as caught:
+        list(llm.stream("papers", 50, CancelToken()))
+    assert "long story" not in str(caught.value)
+    assert not generating()
+    llm._model.forward = forward
+    assert list(llm.stream("papers", 5, CancelToken()))  # the lock is free again
+
+
+def test_a_failure_to_decode_ends_the_stream(tiny_qwen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    llm = LocalLLM(str(tiny_qwen))
+
+    def decode(*_: object, **__: object) -> str:
+        raise OverflowError("no such token")
+
+    monkeypatch.setattr(llm._tokenizer, "decode", decode)
+    with pytest.raises(GenerationError, match="no such token"):
+        list(llm.stream("papers", 5, CancelToken()))
+
+
+def test_a_reader_that_pauses_does_not_keep_others_waiting(tiny_qwen: Path) -> None:
+    llm = LocalLLM(str(tiny_qwen))
+    paused = llm.stream("papers", 30, CancelToken())
+    first = next(paused)
+    assert list(llm.stream("papers", 30, CancelToken())) == [first, *paused]
+
+
+def test_waiting_for_the_model_ends_with_a_stop_or_with_the_reader(tiny_qwen: Path) -> None:
+    llm = LocalLLM(str(tiny_qwen))
+    cancel = CancelToken()
+    read: list[list[str]] = []
+    with llm._lock:  # as a long generation holds it
+        reader = threading.Thread(target=lambda: read.append(list(llm.stream("papers", 5, cancel))))
+        reader.start()
+        time.sleep(0.1)
+        assert reader.is_alive()
+        cancel.cancel()
+        reader.join(timeout=5)
+        assert read == [[]]
+    assert not generating()
+
+
+def test_a_reader_that_leaves_frees_the_model_for_the_next(tiny_qwen: Path) -> None:
+    llm = LocalLLM(str(tiny_qwen))
+    left = llm.stream("papers", 5000, CancelToken())
+    next(left)
+    pieces: list[str] = []
+    waiting = threading.Thread(target=lambda: pieces.extend(llm.stream("papers", 5, CancelToken())))
+    waiting.start()
+    left.close()
+    waiting.join(timeout=30)
+    assert pieces
 
 
 def test_text_streams_in_pieces_and_is_what_generate_gives(stories: Path) -> None:
@@ -165,7 +256,8 @@ def test_a_model_of_no_use_still_leaves_a_cited_answer(tiny_qwen: Path, tmp_path
     assert isinstance(events[-1], Done)
     answer = events[-1].answer
     assert answer.sentences
-    assert answer.trace.answerer == str(tiny_qwen)
+    assert answer.trace.answerer == "evidence"
+    assert answer.trace.notes == (f"No sentence of {tiny_qwen} was supported; the evidence reader answered.",)
     assert answer.trace.prompt.count("<|im_start|>") == 3
     for sentence in answer.sentences:
         for citation in sentence.citations:

@@ -12,7 +12,8 @@ from index.store import PaperStore
 from index.terms import document_terms, question_terms
 from rag.answering.selection import select
 from rag.evidence.similarity import SimilarityReader
-from rag.question import Form, Name
+from rag.names import Name
+from rag.question import Form
 from rag.refusal import answerability
 from rag.retrieval import Retriever
 
@@ -69,25 +70,37 @@ def test_answerability_is_the_logistic_formula(store: PaperStore) -> None:
     source = retrieval.hits[0].source
     asked = len(question_terms(QUESTION))
     linear = 8 * source.sentence_score + 4 * source.keyword_score + 0.25 * asked - 5.2
-    verdict = answerability([retrieval.query], [], evidence)
+    verdict = answerability(retrieval.query, [], evidence)
     assert verdict.score == pytest.approx(1 / (1 + math.exp(-linear)), abs=1e-4)
     names = [Name("GOT-10k", 1.0), Name("mixers", 1.0), Name("AO", 0.3)]
-    lower = answerability([retrieval.query], names, evidence)
+    lower = answerability(retrieval.query, names, evidence)
     assert lower.score == pytest.approx(1 / (1 + math.exp(-(linear - 1.8 * 1.3))), abs=1e-4)
     assert lower.missing == (names[0], names[2])
-    assert lower.reason() == lower.gap() == "The nearest abstracts do not mention “GOT-10k”."
+    assert lower.reason() == lower.gap() == "The nearest paper, Token mixers, does not mention “GOT-10k”."
 
 
 def test_what_is_counted_must_be_mentioned(store: PaperStore) -> None:
     for question, missing in (("How many tokens are enough for audio?", []), ("How many days of audio?", ["days"])):
         retrieval = Retriever(store).retrieve([(question, 1.0)], 1)
         evidence = SimilarityReader().read(retrieval.query, retrieval.hits, Form.SINGLE)
-        assert [name.text for name in answerability([retrieval.query], [], evidence).missing] == missing
+        assert [name.text for name in answerability(retrieval.query, [], evidence).missing] == missing
+
+
+def test_a_follow_up_is_judged_by_its_own_words(store: PaperStore) -> None:
+    retriever = Retriever(store)
+    for question, answered in (
+        ("how does it work?", True),
+        ("is accuracy kept?", True),
+        ("is it good with cheese?", False),
+    ):
+        retrieval = retriever.retrieve([(question, 0.2), (f"{question} We remove token mixers.", 0.8)], 1)
+        evidence = SimilarityReader().read(retrieval.query, retrieval.hits, Form.SINGLE)
+        assert (answerability(retrieval.query, [], evidence, follow_up=True).score >= 0.5) is answered
 
 
 def test_no_evidence_is_not_answerable(store: PaperStore) -> None:
     retrieval = Retriever(store).retrieve([(QUESTION, 1.0)], 1)
-    assert answerability([retrieval.query], [], []).score == 0.0
+    assert answerability(retrieval.query, [], []).score == 0.0
 
 
 @pytest.mark.parametrize(

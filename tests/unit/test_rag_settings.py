@@ -24,7 +24,7 @@ def test_defaults():
     assert settings.index.path == Path("papers.idx")
     assert settings.index.cache_dir == Path.home() / ".cache" / "citewell"
     assert settings.answering.llm is None
-    assert settings.refusal.threshold is None
+    assert settings.refusal.threshold == 0.5
     assert (settings.ui.host, settings.ui.port) == ("127.0.0.1", 7860)
     assert sources(settings) == {}
 

@@ -23,6 +23,7 @@ class Terminal(io.StringIO):
         ("shown\rhidden", "shownhidden"),
         ("abc\u202efdp.exe", "abcfdp.exe"),
         ("naïve 🙂 日本語", "naïve 🙂 日本語"),
+        ("a\u2066b\u2069c\u061cd\U000e0041e", "abcde"),
     ],
 )
 def test_control_characters_do_not_reach_the_terminal(text, expected):
@@ -71,3 +72,18 @@ def test_the_status_line_needs_a_terminal_and_clears_itself(monkeypatch):
         line.clear()
     assert pipe.getvalue() == ""
     assert terminal.getvalue() == "\r\x1b[KSearching[2J …\r\x1b[K"
+
+
+def test_json_escapes_what_could_steer_a_terminal_and_loses_nothing(monkeypatch):
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    value = {"naïve": "\x1b[2J \x7f \x9b31m \u202e \u2066 \u061c \u200b \U000e0041 \ud800 日本語 🙂 \t\r\n"}
+    emit(value)
+    stream.flush()
+    text = buffer.getvalue().decode()
+    assert json.loads(text) == value
+    assert "\\u009b31m \\u202e \\u2066 \\u061c" in text
+    assert "naïve" in text
+    assert "日本語 🙂" in text
+    assert printable(text) == text

@@ -87,13 +87,21 @@ def test_the_page_listens_on_this_machine_alone(address: str) -> None:
     assert address.startswith("http://127.0.0.1:")
 
 
-def test_a_taken_port_is_named() -> None:
+def test_a_taken_port_is_named_and_another_proposed() -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]
-        with pytest.raises(ConfigError, match=f"127.0.0.1:{port}"):
+        with pytest.raises(ConfigError) as error:
             launch(build_app(RefusingQA()), "127.0.0.1", port)
+    other = port + 1 if port < 65535 else port - 1
+    assert str(error.value) == f"Port {port} is in use. Name another: citewell ui --port {other}"
+
+
+def test_an_address_of_another_machine_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1:7860: ") as error:
+        launch(build_app(RefusingQA()), "192.0.2.1", 7860)
+    assert "GRADIO" not in str(error.value)
 
 
 def test_serve_writes_the_address_and_keeps_proxies_out(

@@ -172,6 +172,20 @@ def test_expected_failures_are_shown_in_their_own_words(error: Exception) -> Non
     assert not view.busy
 
 
+def test_a_question_that_is_turned_down_is_given_back() -> None:
+    def too_long(question: str, cancel: CancelToken) -> Iterator[Event]:
+        raise ValueError("The question is too long.")
+        yield
+
+    first, refused = respond(ScriptedQA(too_long), " Which? ", Session())
+    assert (first.unread, refused.unread) == ("", " Which? ")
+
+
+def test_a_question_that_was_read_is_not_given_back() -> None:
+    views = list(respond(ScriptedQA(failing(ValueError("no"))), "Which?", Session()))
+    assert [view.unread for view in views] == ["", "", ""]
+
+
 def test_other_failures_are_logged_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "ui.web.chat"):
         view = last(respond(ScriptedQA(failing(KeyError("secret"))), "Which?", Session()))

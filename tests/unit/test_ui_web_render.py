@@ -205,6 +205,8 @@ def test_uncited_papers_are_folded_below(answered: Turn) -> None:
     [
         ({"url": "https://example.org/p"}, "https://example.org/p"),
         ({"url": "javascript:alert(1)"}, ""),
+        ({"url": "http://[bad"}, ""),
+        ({"url": "http://[bad", "id": "arxiv:2304.05659"}, "https://arxiv.org/abs/2304.05659"),
         ({"url": "javascript:alert(1)", "doi": '10.1000/a"b'}, "https://doi.org/10.1000/a%22b"),
         ({"id": "arxiv:2304.05659"}, "https://arxiv.org/abs/2304.05659"),
         ({}, ""),
@@ -247,3 +249,10 @@ def test_the_status_line_says_how_many_papers_and_who_answers() -> None:
 def test_a_mark_id_belongs_to_a_span_not_to_a_sentence(answered: Turn) -> None:
     citation = next(answered.citations)
     assert mark_id(answered, citation) == mark_id(answered, replace(citation, support=0.1))
+
+
+def test_a_bad_address_does_not_break_the_page() -> None:
+    source = Source(Paper("a", "T", "A.", url="http://[bad"), 1, 1.0, 0.5, 0.5, 0.5, 1, 1, 1)
+    html = render_sources(Turn(1, "q", sources=(source,)))
+    assert "T" in html
+    assert "[bad" not in html

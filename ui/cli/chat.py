@@ -102,7 +102,7 @@ def _ask(session: "ChatSession", question: str) -> None:
     """Ask one question and print each sentence as soon as it is settled."""
     from rag.events import CancelToken, Done, Sentence, Status
 
-    line, token, settled = StatusLine(), CancelToken(), 0
+    line, token, text = StatusLine(), CancelToken(), _AnswerText()
     try:
         with _interrupt_cancels(token):
             for event in session.stream(question, cancel=token):
@@ -111,25 +111,52 @@ def _ask(session: "ChatSession", question: str) -> None:
                     line.show(event.message)
                 # A Token is shown only as part of its sentence: it may yet be dropped.
                 elif isinstance(event, Sentence):
-                    _print_sentence(event.sentence, first=settled == 0)
-                    settled += 1
+                    text.add(event.sentence)
                 elif isinstance(event, Done):
-                    _print_end(event.answer, settled)
+                    text.end()
+                    _print_end(event.answer, begun=text.begun)
     finally:
         line.clear()
+        text.end()
 
 
-def _print_sentence(sentence: "AnswerSentence", *, first: bool) -> None:
-    from rag.render import sentence_text
+class _AnswerText:
+    """Prints the sentences of one answer as they are settled, in the form that ``ask`` prints.
 
-    before = "" if first else "\n" if sentence.label else " "
-    label = f"{sentence.label} — " if sentence.label else ""
-    typer.echo(printable(f"{before}{label}{sentence_text(sentence)}"), nl=False)
-    sys.stdout.flush()
+    A labelled sentence is held back until it is known whether a second one makes the two a list.
+
+    Attributes:
+        begun: Whether anything was printed.
+    """
+
+    def __init__(self) -> None:
+        self.begun = False
+        self._held: list[AnswerSentence] = []
+        self._labels = 0
+
+    def add(self, sentence: "AnswerSentence") -> None:
+        """Take the next sentence."""
+        self._held.append(sentence)
+        self._labels += bool(sentence.label)
+        if self._labels != 1:
+            self.end()
+
+    def end(self) -> None:
+        """Print what was held back."""
+        from rag.render import sentence_text
+
+        for sentence in self._held:
+            before = "" if not self.begun else "\n" if sentence.label else " "
+            bullet = "- " if sentence.label and self._labels > 1 else ""
+            label = f"{bullet}{sentence.label} — " if sentence.label else ""
+            typer.echo(printable(f"{before}{label}{sentence_text(sentence)}"), nl=False)
+            self.begun = True
+        self._held.clear()
+        sys.stdout.flush()
 
 
-def _print_end(answer: "Answer", settled: int) -> None:
-    if settled:
+def _print_end(answer: "Answer", *, begun: bool) -> None:
+    if begun:
         say()
     else:
         say(answer.text)

@@ -1,4 +1,4 @@
-"""The commands that explain this installation: ``config`` and ``doctor``. They change nothing."""
+"""The commands that explain this installation: ``config`` and ``doctor``. They change no paper and no setting."""
 
 import platform
 from typing import TYPE_CHECKING, TypedDict
@@ -53,7 +53,11 @@ def config(as_json: JsonOption = False) -> None:
 
 
 def doctor(index: IndexOption = None, llm: LlmOption = None, as_json: JsonOption = False) -> None:
-    """Check the installation, the index and the models. Exit code 1: something needs attention."""
+    """Check the installation, the index and the models. Exit code 1: something needs attention.
+
+    Search files that are lost or damaged are made again from the database when the index is opened; that is said,
+    and needs no attention.
+    """
     findings: list[Finding] = [
         {"name": "citewell", "ok": True, "detail": f"{version()}, Python {platform.python_version()}"},
         *_check_collection(read_settings(index, llm)),

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.errors import IndexNotFoundError
+from index.location import index_exists, not_found
 
 from .output import note
 
@@ -40,12 +40,9 @@ def collection(settings: "Settings", *, create: bool = False) -> Iterator["Paper
     Raises:
         IndexNotFoundError: If it is missing and may not be.
     """
-    path = settings.index.path
-    if not create and not path.exists():
-        raise IndexNotFoundError(
-            f"There is no index at {path}. Make one: citewell add FILE --index {path}, "
-            f"or try the example papers: citewell add --example --index {path}"
-        )
+    path = settings.index.path.expanduser()
+    if not create and not index_exists(path):
+        raise not_found(path)
     from rag import PaperQA
 
     qa = PaperQA.open(path, llm=settings.answering.llm, settings=settings)

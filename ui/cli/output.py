@@ -7,15 +7,16 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-ProgressCallback = Callable[[int, int | None, str], None]
+from index.text import strip_invisible
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # and reversed text
+if TYPE_CHECKING:
+    from index.ingest import Progress as ProgressCallback
 
 
 def version() -> str:
@@ -36,7 +37,7 @@ def printable(text: str) -> str:
         >>> printable("a\x1b[2Jb")
         'a[2Jb'
     """
-    return _CONTROL.sub("", text)
+    return strip_invisible(text).replace("\r", "")  # which would let a line be written over
 
 
 def text_width() -> int:
@@ -61,13 +62,14 @@ def fail(message: str, code: int = 1) -> int:
 
 
 def emit(value: Any) -> None:
-    """Print a value as one JSON document."""
+    """Print a value as one JSON document. What :func:`printable` removes is escaped here: nothing is lost."""
     readable = (sys.stdout.encoding or "").lower().startswith("utf")
-    typer.echo(json.dumps(value, ensure_ascii=not readable, indent=2))
+    document = json.dumps(value, ensure_ascii=not readable, indent=2)
+    typer.echo(re.sub(r"[^\x20-\x7e\n]", lambda c: c[0] if printable(c[0]) else json.dumps(c[0])[1:-1], document))
 
 
 @contextmanager
-def progress_bar(start: str) -> Iterator[ProgressCallback]:
+def progress_bar(start: str) -> "Iterator[ProgressCallback]":
     """Show a bar on stderr while something is counted; without a terminal, one line when it begins."""
     from rich.console import Console
     from rich.markup import escape

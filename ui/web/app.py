@@ -1,5 +1,6 @@
 """Put a collection of papers on a local web page with Gradio. Answers nothing and formats nothing itself."""
 
+import errno
 import logging
 import os
 import socket
@@ -72,15 +73,15 @@ def build_app(qa: Library) -> gr.Blocks:
 
         def run(question: str, visit: Session) -> Iterator[list[Any]]:
             for place, view in enumerate(respond(qa, question, visit)):
-                yield _updates(view, clear=place == 0)
+                yield _updates(view, box="" if place == 0 else view.unread or None)
 
         def run_again(visit: Session) -> Iterator[list[Any]]:
             for view in respond(qa, visit.take_back(), visit):
-                yield _updates(view, clear=False)
+                yield _updates(view)
 
         def start_over(visit: Session) -> list[Any]:
             visit.leave()
-            return [Session(), *_updates(View([], [], busy=False), clear=True)]
+            return [Session(), *_updates(View([], [], busy=False), box="")]
 
         def answer(question: str) -> dict[str, Any]:
             """Answer one question with exact citations, without memory of earlier ones."""
@@ -118,13 +119,14 @@ def launch(demo: gr.Blocks, host: str, port: int) -> str:
         port: Port to listen on; 0 takes a free one.
 
     Raises:
-        ConfigError: If the port is taken.
+        ConfigError: If the port is taken, or the address is not this machine's.
     """
     _bypass_proxies(host)
+    port = _checked_port(host, port)
     try:
         _, address, _ = demo.launch(
             server_name=host,
-            server_port=port or _free_port(host),
+            server_port=port,
             theme=build_theme(),
             css=CSS,
             head=HEAD,
@@ -141,7 +143,7 @@ def launch(demo: gr.Blocks, host: str, port: int) -> str:
             max_file_size="1kb",
         )
     except OSError as exc:
-        raise ConfigError(f"cannot listen on {host}:{port} ({exc}). Set another port: citewell ui --port 7861") from exc
+        raise ConfigError(_taken(port)) from exc  # taken since it was checked
     return address
 
 
@@ -166,14 +168,14 @@ def _drawn_html(template: str, script: str, elem_id: str) -> gr.HTML:
     return gr.HTML([], html_template=template, js_on_load=script, elem_id=elem_id, apply_default_css=False)
 
 
-def _updates(view: View, *, clear: bool) -> list[Any]:
-    """Return the new values of box, conversation, sources, examples and actions."""
-    box: dict[str, Any] = {"submit_btn": False if view.busy else "Ask", "stop_btn": "Stop" if view.busy else False}
-    if clear:
-        box["value"] = ""
+def _updates(view: View, *, box: str | None = None) -> list[Any]:
+    """Return the new values of box, conversation, sources, examples and actions; without ``box``, typed text stays."""
+    field: dict[str, Any] = {"submit_btn": False if view.busy else "Ask", "stop_btn": "Stop" if view.busy else False}
+    if box is not None:
+        field["value"] = box
     started = bool(view.conversation)
     return [
-        gr.update(**box),
+        gr.update(**field),
         view.conversation,
         view.sources,
         gr.update(visible=not started),
@@ -188,8 +190,22 @@ def _bypass_proxies(host: str) -> None:
         os.environ[name] = ",".join(dict.fromkeys([*hosts, *_LOCAL_HOSTS, host]))
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _checked_port(host: str, port: int) -> int:
+    """Return the port, or a free one for 0. Gradio's own complaint speaks of its variables and functions."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name == "posix":  # elsewhere this option would let the probe share a taken port
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            free: int = probe.getsockname()[1]
+            return free
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            raise ConfigError(_taken(port)) from exc
+        raise ConfigError(f"cannot listen on {host}:{port}: {exc.strerror or exc}") from exc
+
+
+def _taken(port: int) -> str:
+    other = port + 1 if port < 65535 else port - 1
+    return f"Port {port} is in use. Name another: citewell ui --port {other}"

@@ -106,11 +106,13 @@ class View:
         conversation: HTML of each turn.
         sources: HTML of each turn's papers, in the same order.
         busy: Whether an answer is being made.
+        unread: A question turned down before anything came of it, such as one too long; "" otherwise.
     """
 
     conversation: list[str]
     sources: list[str]
     busy: bool
+    unread: str = ""
 
 
 def respond(qa: Library, question: str, session: Session) -> Iterator[View]:
@@ -134,11 +136,11 @@ def respond(qa: Library, question: str, session: Session) -> Iterator[View]:
     place = len(session.turns) - 1
     try:
         yield _view(session)
-        for turn in _answer(qa, session, cancel):
+        for count, turn in enumerate(_answer(qa, session, cancel)):
             session.turns[place] = turn
             if session.left:
                 return
-            yield _view(session)
+            yield _view(session, unread=turn.question if turn.error and not count else "")
     finally:
         cancel.cancel()
         session.running = None
@@ -181,9 +183,10 @@ def advance(turn: Turn, event: Event) -> Turn:
             assert_never(event)
 
 
-def _view(session: Session) -> View:
+def _view(session: Session, unread: str = "") -> View:
     return View(
         conversation=[render_turn(turn) for turn in session.turns],
         sources=[render_sources(turn) for turn in session.turns],
         busy=bool(session.turns) and session.turns[-1].live,
+        unread=unread,
     )

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from index.paper import Paper
 from rag.answer import Citation, Source
+from rag.render import web_address
 
 from .render import shorten_question
 from .turn import Turn, mark_id, paper_anchor
@@ -65,9 +66,9 @@ def highlight(abstract: str, spans: Collection[tuple[int, int, str]]) -> str:
 
 
 def paper_url(paper: Paper) -> str:
-    """Return where to read a paper, "" when unknown. Only web addresses: never ``javascript:`` and the like."""
-    if paper.url and urlsplit(paper.url).scheme in ("http", "https"):
-        return paper.url
+    """Return where to read a paper, "" when unknown."""
+    if url := web_address(paper.url):
+        return url
     if paper.doi:
         return f"https://doi.org/{quote(paper.doi)}"
     if paper.id.startswith("arxiv:"):

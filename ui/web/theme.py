@@ -45,7 +45,7 @@ def build_theme() -> gr.themes.Base:
 
 
 # Gradio adds a second copy of every rule with its own class in front and splits selectors at each comma, even
-# inside brackets: so no :is(a, b) here.
+# inside brackets: so no :is(a, b) here. Within @media there is only that copy, which cannot match Gradio's own frame.
 CSS = """
 :root {
   --cw-ink: #22252a; --cw-soft: #5c6067; --cw-line: #dedbd4; --cw-page: #f7f6f3; --cw-card: #ffffff;
@@ -60,8 +60,11 @@ CSS = """
   color-scheme: dark;
 }
 
-/* The frame: a bar, then conversation and sources side by side, each with its own scroll. */
-.gradio-container { max-width: none !important; padding: 0 !important; background: var(--cw-page); }
+/* The frame: a bar, then conversation and sources side by side, each with its own scroll. Gradio's clips what
+   overflows, and then nothing in it is sticky; this rule cannot stand in a media query (see above). */
+.gradio-container {
+  max-width: none !important; padding: 0 !important; overflow: visible !important; background: var(--cw-page);
+}
 .gradio-container main.app, .gradio-container .main {
   max-width: none !important; padding: 0 !important; margin: 0;
 }
@@ -248,17 +251,22 @@ mark {
 .cw-considered > summary { color: var(--cw-soft); font-size: .875rem; }
 .cw-other { padding: .5rem 0 0 .125rem; scroll-margin-top: 3rem; }
 .cw-other[open] { padding-bottom: .75rem; }
-@media (max-width: 860px) {
+/* Too narrow for two columns: one page that the window scrolls. */
+@media (max-width: 899.98px) {
   #cw-main { display: block; height: auto; }
   #cw-chat, #cw-side, #cw-conversation, #cw-sources, #cw-conversation > *, #cw-sources > *, .cw-scroll,
-  .cw-panel, #cw-conversation .html-container, #cw-sources .html-container,
+  .cw-panel, .cw-scroll .cw-list, #cw-conversation .html-container, #cw-sources .html-container,
   #cw-conversation .html-container > div, #cw-sources .html-container > div {
     height: auto; overflow: visible;
   }
+  #cw-conversation, #cw-sources { flex: none; }
   #cw-chat { min-height: calc(100dvh - 3.25rem); }
+  #cw-chat #cw-composer { margin-top: auto; }
   #cw-side { border-left: 0; border-top: 1px solid var(--cw-line); }
   .cw-scroll { padding: 1.25rem 1rem 0; }
+  /* While its papers are still to come there is little below it; yet the question must reach the top. */
   .cw-scroll .cw-turn:last-child { min-height: 0; }
+  .cw-scroll .cw-turn[aria-busy]:last-child { min-height: calc(100dvh - 7.5rem); }
   .cw-panel { padding: 0 1rem 6rem; }
   #cw-chat:has(.cw-empty) #cw-conversation { margin-top: 4vh; }
   #cw-examples { padding: 0 1rem .75rem; }
@@ -266,7 +274,7 @@ mark {
   #cw-header { padding: 0 1rem; }
   .cw-collection { font-size: .8125rem; line-height: 1.25; white-space: normal; }
 }
-@media (min-width: 861px) {
+@media (min-width: 900px) {
   .cw-to-sources { display: none; }
 }
 @media (prefers-reduced-motion: reduce) {
