@@ -68,6 +68,8 @@ class Ingest:
         self._records += 1
         if isinstance(record, Rejected):
             self._rejected.append(record)
+        elif not isinstance(record, Paper):
+            raise TypeError(f"record {self._records} is a {type(record).__name__}; make papers with Paper.create(...)")
         elif record.id in self._seen:
             self._duplicates += 1
         else:

@@ -350,8 +350,8 @@ def _encoder(embed_model: "BaseEmbedding | Encoder | None", settings: "Settings"
 
 def _checked_history(history: History) -> list[Mapping[str, str]]:
     for number, message in enumerate(history or ()):
-        content = message.get("content")
-        if message.get("role") not in ("user", "assistant") or not isinstance(content, str):
+        said = message if isinstance(message, Mapping) else {}
+        if said.get("role") not in ("user", "assistant") or not isinstance(said.get("content"), str):
             raise ValueError(
                 f"history[{number}] needs a role (user or assistant) and a content (text), not {message!r}"
             )

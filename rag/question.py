@@ -36,6 +36,8 @@ def clean_question(raw: str, max_chars: int) -> str:
     Raises:
         ValueError: If nothing is left, or it is longer than ``max_chars`` characters.
     """
+    if not isinstance(raw, str):
+        raise ValueError(f"The question must be text, not {type(raw).__name__}.")
     text = " ".join(strip_invisible(unicodedata.normalize("NFC", raw)).split())
     if not text:
         raise ValueError("The question is empty. Ask about the papers, for example: Which paper removes token mixers?")

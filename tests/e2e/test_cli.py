@@ -134,6 +134,17 @@ def test_a_bad_record_is_reported_and_the_rest_is_added(run):
     assert {"where", "why"} <= set(rejection)
 
 
+def test_one_unreadable_file_does_not_keep_the_others_out(run):
+    Path("two.jsonl").write_text(TWO_PAPERS)
+    Path("empty.jsonl").write_text("")
+    result = run("add", "empty.jsonl", "two.jsonl", "--index", "both.idx")
+    assert result.returncode == 1
+    assert result.stdout.startswith("2 added.")
+    assert "empty.jsonl" in result.stderr
+    assert_error(run("add", "empty.jsonl", "--index", "none.idx"), 1, "empty.jsonl")
+    assert not Path("none.idx").exists()
+
+
 def test_an_empty_folder_becomes_an_index(run):
     Path("e.idx").mkdir()
     for command in (["papers"], ["ask", "What is slow?"]):

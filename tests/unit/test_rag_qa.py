@@ -249,6 +249,15 @@ def test_a_slip_of_the_caller_is_a_value_error(qa: PaperQA, bad: dict[str, objec
         qa.ask("token mixers", **bad)
 
 
+def test_what_is_no_question_history_or_paper_is_named(qa: PaperQA) -> None:
+    with pytest.raises(ValueError, match="must be text, not NoneType"):
+        qa.ask(None)
+    with pytest.raises(ValueError, match=r"history\[0\] needs a role"):
+        qa.ask("token mixers", history=["hello"])
+    with pytest.raises(TypeError, match=r"record 1 is a dict; make papers with Paper\.create"):
+        qa.add([{"title": "x", "abstract": "y"}])
+
+
 def test_asking_before_there_is_an_index_names_the_next_step(tmp_path: Path) -> None:
     qa = PaperQA.open(tmp_path / "none.idx", embed_model=HashEncoder())
     assert len(qa) == 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from index.errors import CorpusError
+
 from .layout import lay_out_hits, reference
 from .opening import collection, read_settings
 from .options import IndexOption, JsonOption, WhereOption
@@ -44,15 +46,24 @@ def add(
     """
     if not sources and not example:
         raise typer.BadParameter("name at least one file or folder, or give --example", param_hint="SOURCE...")
+    unreadable: list[CorpusError] = []
     with collection(read_settings(index), create=True) as qa:
-        reports = [add_with_progress(qa, source, f"Reading {source}") for source in sources or ()]
+        reports = []
+        for source in sources or ():
+            try:
+                reports.append(add_with_progress(qa, source, f"Reading {source}"))
+            except CorpusError as error:  # one bad file does not keep the others out
+                unreadable.append(error)
         if example:
             reports.append(add_example(qa))
+        if unreadable and not reports:
+            raise unreadable[0]
         total = len(qa)
     counts = {name: sum(getattr(report, name) for report in reports) for name in _COUNTS}
     rejected = [rejection for report in reports for rejection in report.rejected]
     if as_json:
         emit({**counts, "rejected": [asdict(rejection) for rejection in rejected], "papers": total})
+        _fail_for(unreadable)
         return
     said = [f"{count} {name}" for name, count in counts.items() if count] or ["nothing added"]
     said += [f"{len(rejected)} rejected"] if rejected else []
@@ -61,6 +72,15 @@ def add(
         note(f"Rejected {rejection.where}: {rejection.why}")
     if len(rejected) > SHOWN_REJECTIONS:
         note(f"… and {len(rejected) - SHOWN_REJECTIONS} more: --json lists all.")
+    _fail_for(unreadable)
+
+
+def _fail_for(unreadable: "Sequence[CorpusError]") -> None:
+    """Name the files that could not be read, and end with the exit code of a failure."""
+    for error in unreadable:
+        fail(str(error))
+    if unreadable:
+        raise typer.Exit(1)
 
 
 _COUNTS = ("added", "updated", "unchanged", "duplicates")
