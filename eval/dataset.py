@@ -8,7 +8,6 @@ The form is JSON Lines, one question per line::
 ``history`` (earlier turns of a chat) and ``neutral`` (titles that count neither way) may be left out.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from index.digest import file_sha256
 from index.errors import EvalDataError
 
 UNANSWERABLE = "unanswerable"
@@ -95,15 +95,14 @@ def load_questions(path: str | Path) -> list[Question]:
     return questions
 
 
-def file_sha256(path: str | Path) -> str:
+def dataset_sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file of questions, in hexadecimal.
 
     Raises:
         EvalDataError: If the file cannot be read.
     """
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(Path(path))
     except OSError as exc:
         raise EvalDataError(f"{path} cannot be read: {exc.strerror or exc}") from exc
 

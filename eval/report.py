@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .answers import AnswersReport, Summary
-from .dataset import file_sha256
+from .dataset import dataset_sha256
 from .estimates import LEVEL, Estimate
 
 SCHEMA_VERSION = 1
@@ -58,7 +58,7 @@ def report_dict(
     """
     return {
         "schema_version": SCHEMA_VERSION,
-        "dataset": {"path": str(dataset), "sha256": file_sha256(dataset)},
+        "dataset": {"path": str(dataset), "sha256": dataset_sha256(dataset)},
         "answerer": answerer,
         "settings": dict(settings),
         "versions": {"python": platform.python_version(), "citewell": _version("citewell"), **_package_versions()},

@@ -84,16 +84,13 @@ class PaperStore:
         self._mended: dict[str, str] = {}  # what was done to a derived index when it was opened, by its name
 
     @classmethod
-    def open(
-        cls, folder: Path, encoder: Encoder, *, create: bool = False, progress: Progress | None = None
-    ) -> "PaperStore":
+    def open(cls, folder: Path, encoder: Encoder, *, create: bool = False) -> "PaperStore":
         """Open the index in ``folder``, checking that it fits; derived files are mended when they need it.
 
         Args:
             folder: The index folder.
             encoder: The embedding model; it must be the one the index was made with.
             create: Make an empty index if there is none.
-            progress: Told about a rebuild of what is derived.
 
         Raises:
             IndexNotFoundError: If there is no index and ``create`` is false.
@@ -112,7 +109,7 @@ class PaperStore:
         store._check_manifest(meta)
         if (sources := database.unfinished(meta)) and current_writer(folder) is None:
             store._unfinished = set(sources.values())
-        store._load_derived(progress)
+        store._load_derived()
         if not exists:
             store._mended.clear()  # nothing was wrong: there was nothing
         return store
@@ -348,7 +345,7 @@ class PaperStore:
             return None
         return touched
 
-    def _load_derived(self, progress: Progress | None) -> None:
+    def _load_derived(self) -> None:
         self._vectors = VectorIndex.load(self._vectors_path, self.encoder.dimension) or self._vectors
         with self._read() as db:
             generation = read_generation(db)
@@ -356,8 +353,6 @@ class PaperStore:
         stale = {name: other for name, other in found.items() if other != generation}
         if not stale:
             return
-        if progress:
-            progress(0, None, "bringing the search files up to date with the database")
         where = ""
         try:
             with writer_lock(self.folder):

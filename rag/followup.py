@@ -16,6 +16,7 @@ from index.terms import question_terms
 from .names import mentions
 from .question import Form, form_of
 from .retrieval import Hit, Retriever, fused_score
+from .safety import strip_markers
 
 _POINTS_BACK = re.compile(
     r"\b(?:it|its|itself|they|their|theirs|them|these|those|this|he|she|his|her|such|same|former|latter|instead|too|"
@@ -31,7 +32,6 @@ _WANTS_ANOTHER = re.compile(
     r"|\b(?:is|are) there (?:an?|any) (?:\w+ )?papers?\b",
     re.I,
 )
-_MARKER = re.compile(r"\s*\[\d+\](?:\[\d+\])*")
 _MAX_CONTEXT_WORDS = 60
 _SHORT_TERMS = 2  # with this many topic words a question can hardly stand alone
 _IN_PLAY = 0.5  # share of the last answer's words that the paper it spoke of holds
@@ -75,13 +75,15 @@ def refer(question: str, history: Sequence[Mapping[str, str]], retriever: Retrie
         where: The filter of the search to come.
     """
     alone = Reference(question, ((question, 1.0),))
-    answered = _MARKER.sub("", _last(history, "assistant"))
-    spoken_of = _spoken_of(answered, retriever, where)
     points_back = bool(_POINTS_BACK.search(question) or _CONTINUES.search(question))
     topic_words = len(question_terms(question))
     short = topic_words <= _SHORT_TERMS
     asks_for_more = not topic_words and bool(_ASKS_FOR_MORE.search(question))
-    if spoken_of is None or not (points_back or asks_for_more or (short and topic_words)):
+    if not (points_back or asks_for_more or (short and topic_words)):
+        return alone  # before any search: most questions of a conversation end here
+    answered = strip_markers(_last(history, "assistant"))
+    spoken_of = _spoken_of(answered, retriever, where)
+    if spoken_of is None:
         return alone
     wants_another = points_back and bool(_WANTS_ANOTHER.search(question))
     sure = asks_for_more or (short and points_back)

@@ -1,8 +1,9 @@
 """Decide, before anything is written, whether the papers can answer a question. Writes no answer.
 
-The score is a logistic function of four facts about the question and the papers that would be cited: how near their
-best sentence is, which share of the question's words they hold (weighted by rarity), how many of the names in the
-question none of them mentions, and how long the question is, for a long one is never covered word for word.
+The score is a logistic function of facts about the question and the papers that would be cited: how near their best
+sentence is, which share of the question's words they hold (weighted by rarity), how many of the names in the question
+none of them mentions, whether the question calls one of them by name, and how long it is, for a long question is never
+covered word for word.
 """
 
 import math
@@ -77,7 +78,8 @@ def answerability(
         names: Its names, from :func:`rag.names.find_names`.
         chosen: Evidence in the papers that would be cited; none means not answerable.
         follow_up: Whether the question refers to the conversation. Its paper is then known, so what is asked of it
-            may be told in few words; one without any topic word ("how does it work?") is always answered.
+            may be told in few words; one without any topic word ("how does it work?") scores 0.5, the
+            default threshold.
     """
     if not chosen:
         return Answerability(0.0)
@@ -87,8 +89,10 @@ def answerability(
     missing = missing_names(names, papers) + _missing_counts(query.text, held, papers)
     linear = SENTENCE_WEIGHT * nearest + COVERAGE_WEIGHT * query.coverage(held)
     linear += MISSING_NAME_WEIGHT * sum(name.weight for name in missing)
-    if follow_up:
-        linear += FOLLOW_UP_BIAS if query.terms else -linear
+    if follow_up and not query.terms:
+        linear = 0.0
+    elif follow_up:
+        linear += FOLLOW_UP_BIAS
     else:
         linear += TERM_WEIGHT * min(len(query.terms), MAX_TERMS) + BIAS
         linear += CALLED_BY_NAME_WEIGHT * any(names_in_title(paper, query.text) for paper in papers)

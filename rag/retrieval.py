@@ -74,13 +74,11 @@ class Retrieval:
     Attributes:
         hits: Papers, best first.
         query: The question itself; evidence is chosen by it alone.
-        queries: Everything that was searched: the question and its stand-alone form.
         names: The names in the question.
     """
 
     hits: tuple[Hit, ...]
     query: Query
-    queries: tuple[Query, ...]
     names: tuple[Name, ...]
 
 
@@ -134,7 +132,7 @@ class Retriever:
             hits.append(Hit(source, pool[key]))
         known = {t for _, c in found for t, count in c.document_frequency.items() if count}
         names = find_names(questions[0][0], known.__contains__, self._store.encoder.count_tokens)
-        return Retrieval(tuple(hits), found[0][0], tuple(query for query, _ in found), tuple(names))
+        return Retrieval(tuple(hits), found[0][0], tuple(names))
 
 
 @lru_cache(maxsize=50_000)

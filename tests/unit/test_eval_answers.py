@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import eval.cli
 from eval import load_questions, render_report, report_dict, run_answers
 from eval.answers import WARM_UP
-from eval.dataset import file_sha256
+from eval.dataset import dataset_sha256
 from index.errors import CitewellError, EvalDataError, IndexNotFoundError
 from index.paper import Paper
 from rag.answer import Answer, AnswerSentence, Citation, Trace
@@ -165,7 +165,7 @@ def test_table_shows_each_kind_and_the_intervals(report):
 def test_document_says_what_is_needed_to_repeat_it(report, dataset):
     document = report_dict(report, dataset=dataset, settings={"a": 1}, answerer="script")
     again = json.loads(json.dumps(document, allow_nan=False))
-    assert again["dataset"] == {"path": str(dataset), "sha256": file_sha256(dataset)}
+    assert again["dataset"] == {"path": str(dataset), "sha256": dataset_sha256(dataset)}
     assert again["settings"] == {"a": 1}
     assert again["answerer"] == "script"
     assert {"citewell", "python", "numpy", "faiss-cpu"} <= again["versions"].keys()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.dataset import Question, Turn, file_sha256, load_questions
+from eval.dataset import Question, Turn, dataset_sha256, load_questions
 from index.errors import EvalDataError
 
 SEED = Path(__file__).parents[3] / "shared" / "data" / "seedqa_dev.jsonl"
@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(EvalDataError, match=r"absent\.jsonl cannot be read"):
         load_questions(tmp_path / "absent.jsonl")
     with pytest.raises(EvalDataError, match=r"absent\.jsonl cannot be read"):
-        file_sha256(tmp_path / "absent.jsonl")
+        dataset_sha256(tmp_path / "absent.jsonl")
     (tmp_path / "latin.jsonl").write_bytes('{"id": "é"}'.encode("latin-1"))
     with pytest.raises(EvalDataError, match="not UTF-8"):
         load_questions(tmp_path / "latin.jsonl")
@@ -101,7 +101,7 @@ def test_a_byte_order_mark_is_no_error(tmp_path):
 def test_digest_is_of_the_bytes(tmp_path):
     path = tmp_path / "some.jsonl"
     path.write_bytes(b"abc")
-    assert file_sha256(path) == hashlib.sha256(b"abc").hexdigest()
+    assert dataset_sha256(path) == hashlib.sha256(b"abc").hexdigest()
 
 
 @pytest.mark.skipif(not SEED.exists(), reason=f"{SEED} is not on this machine")
