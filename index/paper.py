@@ -18,6 +18,7 @@ _ARXIV = re.compile(
 )
 _PMID = re.compile(r"pmid:\s*(\d+)", re.I)
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
+_INITIALS = re.compile(r"[A-Z]{1,3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Paper:
         doi: DOI without a resolver in front, "" when unknown.
         tags: Keywords or categories.
         extra: Whatever else the source said, as JSON values.
+        identifiers: Its other names, in the forms of ``id``.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Paper:
     doi: str = ""
     tags: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    identifiers: tuple[str, ...] = ()
 
     @classmethod
     def create(
@@ -65,8 +68,22 @@ class Paper:
         doi: str = "",
         tags: tuple[str, ...] = (),
         extra: Mapping[str, Any] | None = None,
+        identifiers: tuple[str, ...] = (),
     ) -> "Paper":
         """Clean the text, derive the id and check the fields.
+
+        Args:
+            title: As the source writes it.
+            abstract: Likewise.
+            id: What the source calls the paper; it becomes the paper's id, in its one form if it is a public one.
+            authors: Names in order, "Ada Lovelace" or "Lovelace, Ada".
+            year: Year of publication.
+            venue: Journal, conference or repository.
+            url: Where to read it; one of arXiv or a DOI resolver gives an identifier too.
+            doi: With or without a resolver in front.
+            tags: Keywords or categories.
+            extra: Whatever else the source says.
+            identifiers: Further names: DOIs, arXiv ids, "PMID: …", or names of the source's own.
 
         Raises:
             ValueError: If the title or the abstract is empty after cleaning, or has more than 100,000 characters;
@@ -81,18 +98,26 @@ class Paper:
         if not abstract:
             raise ValueError("abstract is empty")
         doi = _bare_doi(doi)
+        authors, tags = (tuple(filter(None, map(clean_text, names))) for names in (authors, tags))
+        own_id, *others = _names(id, doi, url, identifiers) or [title_id(title, authors)]
         return cls(
-            id=paper_id(id, doi=doi, url=url, title=title),
+            id=own_id,
             title=title,
             abstract=abstract,
-            authors=tuple(clean_text(name) for name in authors if name.strip()),
+            authors=authors,
             year=year,
             venue=clean_text(venue),
             url=url.strip(),
             doi=doi,
-            tags=tuple(clean_text(tag) for tag in tags if tag.strip()),
+            tags=tags,
             extra=dict(extra or {}),
+            identifiers=tuple(others),
         )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The id and the other identifiers: a record with any of them is the same paper."""
+        return tuple(dict.fromkeys((self.id, *self.identifiers)))
 
     @property
     def short_title(self) -> str:
@@ -101,8 +126,8 @@ class Paper:
         return name if colon and len(name) <= 60 else self.title
 
 
-def paper_id(given: str = "", *, doi: str = "", url: str = "", title: str = "") -> str:
-    """Return the stable id of a paper: the given one, DOI, arXiv id, else a hash of the normalised title.
+def paper_id(given: str = "", *, doi: str = "", url: str = "", title: str = "", authors: tuple[str, ...] = ()) -> str:
+    """Return the stable id of a paper: the given one, DOI, arXiv id, else a hash of title and first author.
 
     A given id that is a DOI, an arXiv id or a PubMed id is brought to its one form; another is kept as it is.
 
@@ -110,15 +135,42 @@ def paper_id(given: str = "", *, doi: str = "", url: str = "", title: str = "") 
         >>> paper_id("https://arxiv.org/abs/2304.05659v2")
         'arxiv:2304.05659'
     """
-    given = given.strip()
-    if given:
-        return _known_id(given) or given
-    for name in (doi, url):
-        if known := _known_id(name):
-            return known
+    names = _names(given, doi, url, ())
+    return names[0] if names else title_id(title, authors)
+
+
+def title_id(title: str, authors: tuple[str, ...] = ()) -> str:
+    """Return the id of a paper that has no better one, from its normalised title and its first author's surname."""
     # A title of signs alone has no normal form; its own text keeps it apart from others like it.
-    digest = hashlib.sha256((normalised_title(title) or title).encode()).hexdigest()
-    return f"title:{digest[:16]}"
+    text = normalised_title(title) or title
+    if surname := first_surname(authors):
+        text += f"\n{surname}"
+    return f"title:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:16]}"
+
+
+def first_surname(authors: tuple[str, ...]) -> str:
+    """Return the first author's surname, folded like a title; "" if there is no author.
+
+    Example:
+        >>> [first_surname((name,)) for name in ("Ada Lovelace", "Lovelace, Ada", "Lovelace AB")]
+        ['lovelace', 'lovelace', 'lovelace']
+    """
+    if not authors:
+        return ""
+    surname, comma, _ = authors[0].partition(",")
+    if not comma:
+        words = authors[0].split()
+        if len(words) > 1 and _INITIALS.fullmatch(words[-1]):  # as PubMed writes names
+            words.pop()
+        surname = words[-1] if words else ""
+    return normalised_title(surname).rpartition(" ")[2]
+
+
+def _names(given: str, doi: str, url: str, identifiers: tuple[str, ...]) -> list[str]:
+    """Return the distinct names of a paper: own names as they are, a DOI or an address only if it is a known form."""
+    own = [_known_id(name) or name for name in map(str.strip, (given, *identifiers))]
+    names = [own[0], _known_id(doi), _known_id(url), *own[1:]]
+    return [name for name in dict.fromkeys(names) if name]
 
 
 def _known_id(name: str) -> str:
@@ -141,4 +193,4 @@ def normalised_title(title: str) -> str:
 
 
 def _bare_doi(doi: str) -> str:
-    return re.sub(r"^(?:(?:https?://)?(?:www\.|dx\.)?doi\.org/|doi:\s*)", "", doi.strip(), flags=re.I)
+    return re.sub(r"^(?:(?:(?:https?://)?(?:www\.|dx\.)?doi\.org/|doi:)\s*)+", "", doi.strip(), flags=re.I)

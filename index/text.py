@@ -20,23 +20,25 @@ _TEX_SYMBOLS = {
 }  # fmt: skip
 _TEX_STYLES = r"textit|textbf|texttt|textsc|textrm|text|emph|mathbf|mathrm|mathit|mathcal|mathbb|mathsf|underline|url"
 
-_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (r"\\([%&_#$])", r"\1"),
-        (rf"\\(?:{_TEX_STYLES})\s*\{{([^{{}}]*)\}}", r"\1"),
-        (r"(?<![A-Za-z\\])text\{([^{}]*)\}", r"\1"),  # text{Sur}rogate, which lost its backslash
-        (r"``", "“"),
-        (r"(“[^“”\"]{1,300}?)''(?!')", r"\1”"),  # only what was opened: f''(x) is a derivative
-        (r"(“[^“”\"]{1,80})\"", r"\1”"),  # ``quoted" closes with a straight quote in many records
-        (r"(?<=\d)times(?![A-Za-z])", "×"),
-        (r"\b([A-Za-z])times\b", r"\1×"),
-        (r"(?<![A-Za-z\\_])sim\s?(?=\d)(?!2[A-Za-z])", "~"),  # but sim2real is a word
-        (r"\bgeq\b", "≥"),
-        (r"\bleq\b", "≤"),
-        (r"(?<=\d)pm(?=\d)", "±"),
-        (r"(?<=\^)ell\b", "ℓ"),
-        (r"\bell(?=[\^_+]| levels\b)", "ℓ"),
+# Each rule begins with the letters that must be in the text for it to match: looking for those is far cheaper than
+# trying the rule. What comes before a word is looked back at from the word's end, so that the search is for the word.
+_RULES: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
+    (needed, re.compile(pattern), replacement)
+    for needed, pattern, replacement in (
+        ("\\", r"\\([%&_#$])", r"\1"),
+        ("\\", rf"\\(?:{_TEX_STYLES})\s*\{{([^{{}}]*)\}}", r"\1"),
+        ("text{", r"(?<![A-Za-z\\])text\{([^{}]*)\}", r"\1"),  # text{Sur}rogate, which lost its backslash
+        ("``", r"``", "“"),
+        ("“", r"(“[^“”\"]{1,300}?)''(?!')", r"\1”"),  # only what was opened: f''(x) is a derivative
+        ("“", r"(“[^“”\"]{1,80})\"", r"\1”"),  # ``quoted" closes with a straight quote in many records
+        ("times", r"times(?<=\dtimes)(?![A-Za-z])", "×"),
+        ("times", r"times\b(?<=\b[A-Za-z]times)", "×"),
+        ("sim", r"sim(?<![A-Za-z\\_]sim)\s?(?=\d)(?!2[A-Za-z])", "~"),  # but sim2real is a word
+        ("geq", r"\bgeq\b", "≥"),
+        ("leq", r"\bleq\b", "≤"),
+        ("pm", r"pm(?<=\dpm)(?=\d)", "±"),
+        ("^ell", r"\^ell\b", "^ℓ"),
+        ("ell", r"ell(?<=\bell)(?=[\^_+]| levels\b)", "ℓ"),
     )
 )
 _TEX_COMMAND = re.compile(r"(?<![A-Za-z])\{\\([A-Za-z]+)\}|\\([A-Za-z]+)")
@@ -46,7 +48,6 @@ _MATHEMATICS = re.compile(
     r"|(\d(?![^$]*\s[a-z]{2})[^$]{0,199})(?<![\s\\])\$(?!\d)"
     r"|\s+([A-Za-z]|[^$]{0,99}[\\^_{}=][^$]{0,99})\s+\$)"
 )
-_SPACE = re.compile(r"\s+")
 _ROUNDS = 8  # abstracts need two or three; without an end, styles nested n deep would take n of them
 
 
@@ -59,18 +60,33 @@ def clean_text(raw: str) -> str:
         >>> clean_text("up to 2times faster,\n sim2-4\\% better, geq 81.3%")
         'up to 2× faster, ~2-4% better, ≥ 81.3%'
     """
-    plain = strip_invisible(_SPACE.sub(" ", raw))  # first the spaces: some of them are control characters
-    plain = text = unicodedata.normalize("NFC", _SPACE.sub(" ", plain).strip())
+    plain = strip_invisible(_single_spaced(raw))  # first the spaces: some of them are control characters
+    plain = text = unicodedata.normalize("NFC", _single_spaced(plain))
     for _ in range(_ROUNDS):  # a rule can uncover work for another (nested styles)
-        # Commands first: a rule for a lost backslash must not see the word of an intact one.
-        cleaned = _MATHEMATICS.sub(lambda m: m[m.lastindex or 0].strip(), _TEX_COMMAND.sub(_symbol, text))
-        for pattern, replacement in _RULES:
-            cleaned = pattern.sub(replacement, cleaned)
-        cleaned = unicodedata.normalize("NFC", _SPACE.sub(" ", cleaned).strip())
+        cleaned = _cleaned_once(text)
         if cleaned == text:
             return text
         text = cleaned
     return plain
+
+
+def _cleaned_once(text: str) -> str:
+    """Apply every rule once; most texts need none, so each is tried only if what it needs is there."""
+    cleaned = text
+    # Commands first: a rule for a lost backslash must not see the word of an intact one.
+    if "\\" in cleaned:
+        cleaned = _TEX_COMMAND.sub(_symbol, cleaned)
+    if cleaned.count("$") > 1:
+        cleaned = _MATHEMATICS.sub(lambda m: m[m.lastindex or 0].strip(), cleaned)
+    for needed, pattern, replacement in _RULES:
+        if needed in cleaned:
+            cleaned = pattern.sub(replacement, cleaned)
+    return text if cleaned == text else unicodedata.normalize("NFC", _single_spaced(cleaned))
+
+
+def _single_spaced(text: str) -> str:
+    """Make every run of white space one space, and drop it at the ends."""
+    return " ".join(text.split())
 
 
 def _symbol(command: re.Match[str]) -> str:

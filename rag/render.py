@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from index.paper import Paper, normalised_title
+from index.paper import Paper
+from index.writers.addresses import web_address
+from index.writers.bibtex import citations
 
 if TYPE_CHECKING:
     from .answer import Answer, AnswerSentence
@@ -84,70 +86,6 @@ def _reference(paper: Paper) -> str:
     return ". ".join([*shown, f"<{link}>"] if link else shown)
 
 
-def web_address(url: str) -> str:
-    """Return ``url`` if it is a whole web address, else "": never ``javascript:``, nor text around an address.
-
-    Example:
-        >>> web_address("https://arxiv.org/abs/1706.03762"), web_address("http://[bad"), web_address("javascript:x")
-        ('https://arxiv.org/abs/1706.03762', '', '')
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    # White space, quotes, braces and the like must be percent-encoded in an address; raw, they end it somewhere.
-    sound = (
-        parts.scheme in ("http", "https") and parts.netloc and not re.search(r"""[\s\x00-\x1f\x7f"<>{}|\\^`]""", url)
-    )
-    return url if sound else ""
-
-
 def bibtex(papers: Iterable[Paper]) -> str:
     """Return one BibTeX entry per paper, with distinct keys such as ``vaswani2017attention``."""
-    entries, taken = [], set()
-    for paper in papers:
-        base = _key(paper)
-        key = next(
-            k for n in range(1000) if (k := base + (chr(96 + n) if 0 < n < 27 else str(n) if n else "")) not in taken
-        )
-        taken.add(key)
-        fields = {
-            "title": f"{{{_escape_bibtex(paper.title)}}}",
-            "author": " and ".join(_escape_bibtex(name) for name in paper.authors),
-            "year": _escape_bibtex(str(paper.year or "")),
-            "journal": _escape_bibtex(paper.venue),
-            "doi": _encode(paper.doi),
-            "url": _encode(web_address(paper.url)),
-            "abstract": _escape_bibtex(paper.abstract),
-        }
-        if paper.id.startswith("arxiv:"):
-            fields |= {"eprint": _encode(paper.id.removeprefix("arxiv:")), "archiveprefix": "arXiv"}
-        body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
-        entries.append(f"@{'article' if paper.venue else 'misc'}{{{key},\n{body}}}\n")
-    return "\n".join(entries)
-
-
-def _key(paper: Paper) -> str:
-    surname = re.sub(r"[^a-z]", "", normalised_title(paper.authors[0]).split(" ")[-1]) if paper.authors else ""
-    words = [word for word in normalised_title(paper.title).split() if len(word) > 3 and word.isascii()]
-    return f"{surname}{paper.year or ''}{words[0] if words else ''}" or "paper"
-
-
-_BIBTEX = {
-    **{ord(sign): f"\\{sign}" for sign in "%&#$_"},
-    ord("\\"): r"\textbackslash{}",
-    ord("~"): r"\textasciitilde{}",
-    ord("^"): r"\textasciicircum{}",
-    ord("{"): None,  # BibTeX counts braces, escaped ones too: one that has no partner would end the entry
-    ord("}"): None,
-}
-
-
-def _escape_bibtex(text: str) -> str:
-    """Return prose that LaTeX prints as it stands, but for braces, which are left out."""
-    return text.translate(_BIBTEX)
-
-
-def _encode(name: str) -> str:
-    """Percent-encode in an address or a name of one what BibTeX or TeX would read; styles print these verbatim."""
-    return re.sub(r"[\s{}\\~^]", lambda sign: quote(sign[0], safe=""), name).replace("~", "%7E")
+    return citations(papers)

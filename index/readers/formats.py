@@ -4,11 +4,11 @@ To add a format, write a module with ``NAME``, ``SUFFIXES``, ``sniff`` and ``rea
 :data:`FORMATS`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol, TextIO
 
 from ..paper import Paper
-from . import jsonl, listing
+from . import arxiv_atom, bibtex, delimited, json_document, jsonl, listing, nbib, pubmed_xml, ris
 from .rejected import Rejected
 
 
@@ -25,20 +25,44 @@ class Format(Protocol):
         """Whether a file that begins with ``head`` (its first characters, cut anywhere) is of this format."""
         ...
 
-    def read(self, file: TextIO, name: str) -> Iterator[Paper | Rejected]:
-        """Yield the records of ``file`` in order; ``name`` is the file's name in :attr:`Rejected.where`."""
+    def read(self, file: TextIO, name: str, field_map: Mapping[str, str] | None = None) -> Iterator[Paper | Rejected]:
+        """Yield the records of ``file`` in order.
+
+        Args:
+            file: The file.
+            name: Its name in :attr:`Rejected.where`.
+            field_map: Our fields and the names they have in the file, for formats where a file chooses those.
+        """
         ...
 
 
-# In order of how sure they can be: the listing has no syntax, only a shape, so it comes last.
-FORMATS: tuple[Format, ...] = (jsonl, listing)
+# In order of how sure they can be: entries of BibTeX may stand in any text, and the listing has no syntax at all.
+FORMATS: tuple[Format, ...] = (
+    json_document,
+    jsonl,
+    pubmed_xml,
+    arxiv_atom,
+    nbib,
+    ris,
+    delimited,
+    bibtex,
+    listing,
+)
 
 
-def format_of(head: str, suffix: str) -> Format | None:
-    """Return the format of a file: by its content first, by its suffix (``".jsonl"``) if that says nothing."""
+def format_of(head: str, suffix: str, field_map: Mapping[str, str]) -> Format | None:
+    """Return the format of a file: by its content first, by its suffix (``".jsonl"``) if that says nothing.
+
+    Raises:
+        CorpusError: If it is a table without the columns that are needed. The message does not name the file.
+    """
     by_content = (candidate for candidate in FORMATS if candidate.sniff(head))
+    by_columns = (delimited for _ in range(1) if delimited.has_columns(head, field_map))
     by_suffix = (candidate for candidate in FORMATS if suffix.lower() in candidate.SUFFIXES)
-    return next(by_content, None) or next(by_suffix, None)
+    known = next(by_content, None) or next(by_columns, None) or next(by_suffix, None)
+    if known is delimited:
+        delimited.check_columns(head, field_map)
+    return known
 
 
 def supported() -> str:

@@ -5,7 +5,7 @@ at fault is reported and the pairs after it stay together.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import TextIO
 
@@ -39,8 +39,8 @@ def sniff(head: str) -> bool:
     )
 
 
-def read(file: TextIO, name: str) -> Iterator[Paper | Rejected]:
-    """Yield one paper for each title and abstract, or what is wrong where the turn is broken."""
+def read(file: TextIO, name: str, field_map: Mapping[str, str] | None = None) -> Iterator[Paper | Rejected]:
+    """Yield one paper for each title and abstract, or what is wrong where the turn is broken. No ``field_map``."""
     lines = _content(file)
     title, abstract = next(lines, None), next(lines, None)
     while title is not None:

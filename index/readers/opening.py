@@ -9,7 +9,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -31,14 +31,17 @@ _MAGIC = {
 }
 
 
-def read_head(path: Path) -> str:
+def read_head(source: Path | BinaryIO) -> str:
     """Return the beginning of a text file, decompressed.
+
+    Args:
+        source: The file's path, or the open file itself if it has none; that is read from its beginning.
 
     Raises:
         CorpusError: If the file cannot be opened, is empty, or is not text. The message does not name the file.
     """
     try:
-        with _open_bytes(path) as file:
+        with _open_bytes(source) as file:
             head = file.read(HEAD_BYTES)
     except (OSError, EOFError, zlib.error) as exc:
         raise CorpusError(f"it cannot be read: {exc}") from exc
@@ -55,14 +58,19 @@ def read_head(path: Path) -> str:
 
 
 @contextmanager
-def open_text(path: Path) -> Iterator[TextIO]:
+def open_text(source: Path | BinaryIO) -> Iterator[TextIO]:
     """Open a file for reading as text, line ends made one, decompressed by its first bytes."""
-    with _open_bytes(path) as file, _as_text(file) as text:
-        yield text
+    with _open_bytes(source) as file:
+        text = _as_text(file)
+        try:
+            yield text
+        finally:
+            if not isinstance(source, Path):
+                text.detach()  # the file is the caller's to close
 
 
-def numbered_lines(file: TextIO) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank, stripped, with their numbers from 1.
+def raw_lines(file: TextIO) -> Iterator[tuple[int, str]]:
+    """Yield every line as it is, with its number from 1.
 
     A line of more than :data:`MAX_LINE_CHARS` is cut there.
     """
@@ -72,6 +80,12 @@ def numbered_lines(file: TextIO) -> Iterator[tuple[int, str]]:
         rest = line
         while not rest.endswith("\n") and (rest := file.readline(MAX_LINE_CHARS)):
             pass
+        yield number, line
+
+
+def numbered_lines(file: TextIO) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, stripped, as :func:`raw_lines` numbers and cuts them."""
+    for number, line in raw_lines(file):
         if line := line.strip():
             yield number, line
 
@@ -82,8 +96,9 @@ def undecodable(text: str) -> bool:
 
 
 @contextmanager
-def _open_bytes(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
-    with path.open("rb") as file:
+def _open_bytes(source: Path | BinaryIO) -> Iterator[BinaryIO | gzip.GzipFile]:
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        file.seek(0)
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         if compressed:

@@ -1,247 +1,18 @@
-"""Readers: what is read, what is reported with file, line and field, and how a format is told."""
+"""Readers: files, folders and streams, how a format is told, and the names of columns."""
 
 import gzip
-import json
+import io
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from reading import abstract, jsonl, listing, papers_and_rejects, write
 
 from index.errors import CorpusError
 from index.paper import Paper
-from index.readers import Rejected, opening, read_papers
-from index.text import clean_text
-
-LONG = "This abstract is a full sentence with more than a dozen words, as abstracts of papers are. It has two of them."
-FURNITURE = "Get trending papers in your email inbox once a day!\nGet trending papers in your email inbox!\n"
-
-
-def papers_and_rejects(path: Path) -> tuple[list[Paper], list[Rejected]]:
-    records = list(read_papers(path))
-    return [r for r in records if isinstance(r, Paper)], [r for r in records if isinstance(r, Rejected)]
-
-
-def write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def jsonl(*records: Any) -> str:
-    return "".join(json.dumps(record) + "\n" for record in records)
-
-
-def abstract(i: int) -> str:
-    return f"{LONG} Its number is {i}."
-
-
-def listing(*lines: str) -> str:
-    return FURNITURE + "\n".join(lines) + "\n"
-
-
-class TestJsonl:
-    def test_every_field(self, tmp_path: Path) -> None:
-        record = {
-            "id": "arXiv:2304.05659v2",
-            "title": "A  title",
-            "abstract": "2times faster.",
-            "authors": ["Ada Lovelace", "Alan Turing"],
-            "year": 2023,
-            "venue": "NeurIPS",
-            "url": "https://example.org",
-            "doi": "https://doi.org/10.1145/X",
-            "tags": ["cs.CL", "cs.AI"],
-            "citations": 7,
-            "empty": None,
-        }
-        assert list(read_papers(write(tmp_path / "p.jsonl", jsonl(record)))) == [
-            Paper(
-                "arxiv:2304.05659", "A title", "2× faster.", ("Ada Lovelace", "Alan Turing"), 2023, "NeurIPS",
-                "https://example.org", "10.1145/X", ("cs.CL", "cs.AI"), {"citations": 7},
-            )
-        ]  # fmt: skip
-
-    @pytest.mark.parametrize(
-        ("fields", "attribute", "value"),
-        [
-            ({"summary": "Other.", "abstract": None}, "abstract", "Other."),
-            ({"author": "Ada Lovelace and Alan Turing"}, "authors", ("Ada Lovelace", "Alan Turing")),
-            ({"authors": "Lovelace, Ada; Turing, Alan"}, "authors", ("Lovelace, Ada", "Turing, Alan")),
-            ({"authors": "Lovelace, Ada and Turing, Alan"}, "authors", ("Lovelace, Ada", "Turing, Alan")),
-            ({"authors": "A. Sandoval, B. Andand, and C. Do"}, "authors", ("A. Sandoval", "B. Andand", "C. Do")),
-            ({"authors": "Lovelace, Ada"}, "authors", ("Lovelace, Ada",)),
-            ({"year": " 2023 "}, "year", 2023),
-            ({"year": 2023.0}, "year", 2023),
-            ({"year": ""}, "year", None),
-            ({"journal": "JMLR"}, "venue", "JMLR"),
-            ({"journal-ref": "Phys.Rev.D76"}, "venue", "Phys.Rev.D76"),
-            ({"categories": "math.CO cs.CG"}, "tags", ("math.CO", "cs.CG")),
-            ({"keywords": "graph networks; pruning"}, "tags", ("graph networks", "pruning")),
-            ({"id": 12345}, "id", "12345"),
-            ({"ID": "k1"}, "id", "k1"),
-            ({"score": float("nan")}, "extra", {}),
-            ({"tags": "a", "categories": "b"}, "extra", {"categories": "b"}),
-        ],
-    )
-    def test_other_names_and_forms(self, tmp_path: Path, fields: dict[str, Any], attribute: str, value: Any) -> None:
-        path = write(tmp_path / "p.jsonl", jsonl({"title": "T", "abstract": "A.", **fields}))
-        (paper,) = read_papers(path)
-        assert getattr(paper, attribute) == value
-
-    @pytest.mark.parametrize(
-        ("line", "field", "why"),
-        [
-            ("{broken", "record", "not JSON"),
-            ("[1, 2]", "record", "list"),
-            ("[" * 100_000, "record", "nested too deeply"),
-            ('{"title": "T", "abstract": "A", "x": ' + "9" * 5000 + "}", "record", "not JSON"),
-            (r'{"title": "T", "abstract": "A", "x": "\ud800"}', "record", "surrogate"),
-            ('{"abstract": "A"}', "title", "title is empty"),
-            ('{"title": "T"}', "abstract", "abstract is empty"),
-            ('{"title": "T", "abstract": "\u200b"}', "abstract", "abstract is empty"),
-            ('{"title": ["T"], "abstract": "A"}', "title", r"\['T'\]"),
-            ('{"title": "T", "abstract": "A", "year": "soon"}', "year", "'soon'"),
-            ('{"title": "T", "abstract": "A", "year": true}', "year", "True"),
-            ('{"title": "T", "abstract": "A", "year": 20233}', "year", "20233"),
-            ('{"title": "T", "abstract": "A", "authors": [1]}', "authors", r"\[1\]"),
-            ('{"title": "T", "abstract": "A", "doi": 10.5}', "doi", "10.5"),
-        ],
-    )
-    def test_a_broken_line_is_reported_and_the_rest_read(self, tmp_path: Path, line: str, field: str, why: str) -> None:
-        good = jsonl({"title": "T", "abstract": "A."})
-        path = write(tmp_path / "p.jsonl", f"{good}\n{line}\n{good}")
-        papers, (reject,) = papers_and_rejects(path)
-        assert len(papers) == 2
-        assert (reject.where, reject.field) == (f"{path}:3", field)
-        assert re.search(why, reject.why)
-
-    def test_a_broken_first_line_does_not_hide_the_format(self, tmp_path: Path) -> None:
-        path = write(tmp_path / "p", "{broken\n" + jsonl({"title": "T", "abstract": "A."}))
-        papers, (reject,) = papers_and_rejects(path)
-        assert [p.title for p in papers] == ["T"]
-        assert reject.where == f"{path}:1"
-
-    def test_byte_order_mark_line_ends_and_line_separators(self, tmp_path: Path) -> None:
-        path = tmp_path / "p.jsonl"
-        text = '{"title": "É", "abstract": "A\u2028b."}\r\n{"title": "U", "abstract": "C."}'
-        path.write_bytes(b"\xef\xbb\xbf" + text.encode())
-        assert [(p.title, p.abstract) for p in read_papers(path)] == [("É", "A b."), ("U", "C.")]
-
-    def test_a_line_that_is_not_utf8(self, tmp_path: Path) -> None:
-        path = tmp_path / "p.jsonl"
-        good = jsonl({"title": "T", "abstract": "A."}).encode()
-        path.write_bytes(good + '{"title": "É", "abstract": "A."}\n'.encode("latin-1") + good)
-        papers, rejects = papers_and_rejects(path)
-        assert len(papers) == 2
-        assert rejects == [Rejected(f"{path}:2", "record", "the line is not UTF-8")]
-
-    def test_a_line_without_end_is_not_kept_in_memory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(opening, "MAX_LINE_CHARS", 100)
-        good = jsonl({"title": "T", "abstract": "A."})
-        path = write(tmp_path / "p.jsonl", good + jsonl({"title": "T", "abstract": "x" * 350}) + good)
-        papers, (reject,) = papers_and_rejects(path)
-        assert len(papers) == 2
-        assert (reject.where, reject.why) == (f"{path}:2", "the line has more than 100 characters")
-
-    def test_it_streams(self, tmp_path: Path) -> None:
-        path = write(tmp_path / "p.jsonl", jsonl({"title": "T", "abstract": "A."}) * 2)
-        records = read_papers(path)
-        next(records)
-        with path.open("a") as file:
-            file.write("x" * 200_000 + "\n")
-        assert len(list(records)) == 2
-
-    @given(st.lists(st.tuples(st.text(), st.text()), max_size=5))
-    def test_any_text_comes_back_cleaned_or_is_reported(self, tmp_path_factory: Any, pairs: list[Any]) -> None:
-        path = tmp_path_factory.mktemp("any") / "p.jsonl"
-        write(path, jsonl(*({"title": t, "abstract": a} for t, a in pairs), {"title": "T", "abstract": "A."}))
-        records = list(read_papers(path))
-        assert len(records) == len(pairs) + 1
-        for (title, text), record in zip(pairs, records, strict=False):
-            if clean_text(title) and clean_text(text):
-                assert isinstance(record, Paper)
-                assert (record.title, record.abstract) == (clean_text(title), clean_text(text))
-            else:
-                assert isinstance(record, Rejected)
-                assert record.field == ("abstract" if clean_text(title) else "title")
-
-
-class TestListing:
-    def test_furniture_and_button_are_left_out(self, tmp_path: Path) -> None:
-        path = write(tmp_path / "p", listing("SubscribeFirst", abstract(1), "Subscribe to Second", abstract(2)))
-        assert [(p.title, p.abstract) for p in read_papers(path)] == [
-            ("First", abstract(1)),
-            ("Subscribe to Second", abstract(2)),
-        ]
-
-    def test_without_furniture_the_shape_tells(self, tmp_path: Path) -> None:
-        path = write(tmp_path / "p", f"One\n{abstract(1)}\n\nTwo\n\n{abstract(2)}\n")
-        assert [(p.title, p.abstract) for p in read_papers(path)] == [("One", abstract(1)), ("Two", abstract(2))]
-
-    @pytest.mark.parametrize(
-        ("lines", "titles", "rejects"),
-        [
-            (["A", abstract(1), "B"], ["A"], [(5, "abstract", "ends after")]),
-            (["A", "", "B", abstract(2)], ["B"], [(3, "abstract", "line 5")]),
-            (["A", "Quite a title of B", abstract(2), "C", abstract(3)], ["Quite a title of B", "C"],
-             [(3, "abstract", "line 4")]),
-            (["A", abstract(1), abstract(2), "C", abstract(3)], ["A", "C"], [(5, "title", "its title is missing")]),
-            (["A", abstract(1), abstract(2) * 3, abstract(3) * 3, "D", abstract(4)], ["A", "D"],
-             [(5, "title", "missing"), (6, "title", "missing")]),
-            ([abstract(1), "B", abstract(2)], ["B"], [(3, "title", "missing")]),
-            (["A", abstract(1), "A longer title of B", "C", abstract(3)], ["A", "C"], [(5, "abstract", "line 6")]),
-            (["A", abstract(1), "B", "We prove B is finite.", "C", abstract(3)], ["A", "B", "C"], []),
-            (["A", "\u200b", "B", abstract(2)], ["B"], [(3, "abstract", "")]),
-        ],
-    )  # fmt: skip
-    def test_a_broken_turn_does_not_shift_what_follows(
-        self, tmp_path: Path, lines: list[str], titles: list[str], rejects: list[tuple[int, str, str]]
-    ) -> None:
-        path = write(tmp_path / "p", listing(*lines))
-        papers, found = papers_and_rejects(path)
-        assert [p.title for p in papers] == titles
-        assert [(r.where, r.field) for r in found] == [(f"{path}:{line}", field) for line, field, _ in rejects]
-        assert all(why in reject.why for reject, (_, _, why) in zip(found, rejects, strict=True))
-        assert all(paper.abstract == lines[lines.index(paper.title) + 1] for paper in papers)
-
-    @given(st.integers(0, 19), st.integers(1, 20))
-    def test_losing_any_one_line_loses_one_paper(self, tmp_path_factory: Any, lost: int, seed: int) -> None:
-        lines = [line for i in range(10) for line in (f"Title {'x' * (i * seed % 37)}{i}", abstract(i))]
-        whole = dict(zip(lines[::2], lines[1::2], strict=True))
-        path = tmp_path_factory.mktemp("lost") / "p"
-        write(path, listing(*lines[:lost], *lines[lost + 1 :]))
-        papers, rejects = papers_and_rejects(path)
-        assert {p.title: p.abstract for p in papers}.items() <= whole.items()
-        assert len(papers) == 9
-        assert len(rejects) == 1
-
-    def test_a_line_that_is_not_utf8(self, tmp_path: Path) -> None:
-        path = tmp_path / "p"
-        lines = listing("A", abstract(1), "B", abstract(2)).replace("full", "füll", 1)
-        path.write_bytes(lines.encode("latin-1"))
-        papers, rejects = papers_and_rejects(path)
-        assert [p.title for p in papers] == ["B"]
-        assert rejects == [Rejected(f"{path}:4", "abstract", "the line is not UTF-8")]
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "@article{key,\n  title = {A title},\n  abstract = {" + LONG * 4 + "},\n}\n" * 3,
-            "TY  - JOUR\nTI  - A title\nAB  - " + LONG + "\nER  - \n" * 3,
-            "id,title,abstract\n" + f'1,A title,"{LONG}"\n' * 4,
-            "# Heading\n" + LONG + "\n# Other\n" + LONG,
-            "<feed>\n<entry>" + LONG + "</entry>\n</feed>\n",
-            "just a note\nand another\n",
-            f"{LONG}\n{LONG}\n{LONG}\n",
-        ],
-    )
-    def test_other_text_is_not_taken_for_a_listing(self, tmp_path: Path, text: str) -> None:
-        with pytest.raises(CorpusError, match="its format is not known; it begins with"):
-            read_papers(write(tmp_path / "p.md", text))
+from index.readers import Rejected, opening, read_papers, read_sources, read_stream
+from index.readers.formats import FORMATS
 
 
 class TestFilesAndFolders:
@@ -310,7 +81,8 @@ class TestFilesAndFolders:
         message = str(caught.value)
         assert message.startswith(f"{path}: ")
         assert found in message
-        assert "JSON Lines (.jsonl, .ndjson), paper listing (.txt, .text), and each of them as .gz" in message
+        assert all(f"{known.NAME} ({', '.join(known.SUFFIXES)})" in message for known in FORMATS)
+        assert message.endswith("and each of them as .gz.")
 
         (reject,) = read_papers(tmp_path)  # in a folder it is one report among others
         assert isinstance(reject, Rejected)
@@ -344,3 +116,98 @@ class TestFilesAndFolders:
 def test_an_abstract_that_is_too_long_is_reported(tmp_path: Path, content: str) -> None:
     _, rejects = papers_and_rejects(write(tmp_path / "p.txt", content))
     assert [(reject.field, "100,000" in reject.why) for reject in rejects] == [("abstract", True)]
+
+
+class TestSources:
+    def test_each_record_comes_with_its_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(tmp_path / "in/a.jsonl", jsonl({"title": "A", "abstract": "A."}, {"title": "B"}))
+        write(tmp_path / "in/sub/c.txt", listing("SubscribeC", abstract(1)))
+        write(tmp_path / "in/what", "what is this")
+        monkeypatch.chdir(tmp_path)
+        found = [(source, r.title if isinstance(r, Paper) else r.where) for source, r in read_sources(Path("in"))]
+        a, c, what = (str((tmp_path / "in" / name).resolve()) for name in ("a.jsonl", "sub/c.txt", "what"))
+        assert found == [(a, "A"), (a, "in/a.jsonl:2"), (what, "in/what"), (c, "C")]
+        assert [source for source, _ in read_sources(Path("in/a.jsonl"))] == [a, a]
+
+    def test_a_link_is_followed(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "a.jsonl", jsonl({"title": "A", "abstract": "A."}))
+        (tmp_path / "link").symlink_to(path)
+        assert [source for source, _ in read_sources(tmp_path / "link")] == [str(path.resolve())]
+
+    def test_errors_come_at_once(self, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match="there is no such file"):
+            read_sources(tmp_path / "nowhere")
+
+
+class TestStream:
+    @pytest.mark.parametrize("compress", [bytes, gzip.compress])
+    def test_a_stream_is_read_like_a_file(self, compress: Any) -> None:
+        text = jsonl({"title": "A", "abstract": "A."}, {"title": "B"}, {"title": "C", "abstract": "C."})
+        records = list(read_stream(io.BytesIO(compress(text.encode()))))
+        assert [r.title if isinstance(r, Paper) else r.where for r in records] == ["A", "stdin:2", "C"]
+
+    def test_a_stream_larger_than_what_is_held_in_memory(self) -> None:
+        text = jsonl(*({"title": f"T{i}", "abstract": "word " * 500} for i in range(2500)))
+        assert len(text) > 5_000_000
+        assert sum(isinstance(record, Paper) for record in read_stream(io.BytesIO(text.encode()))) == 2500
+
+    @pytest.mark.parametrize(("content", "found"), [(b"", "it is empty"), (b"hello\n", "begins with 'hello'")])
+    def test_what_is_no_collection_is_refused_at_once(self, content: bytes, found: str) -> None:
+        with pytest.raises(CorpusError, match=f"stdin: .*{found}"):
+            read_stream(io.BytesIO(content))
+
+
+class TestFieldMap:
+    def test_it_beats_the_names_that_are_known(self, tmp_path: Path) -> None:
+        record = {"title": "Wrong", "Name": "Right", "abstract": "Wrong.", "Notes": "Right.", "who": "A B; C D"}
+        mapping = {"title": "Name", "abstract": "notes", "authors": "who"}
+        as_csv = ";".join(record) + "\n" + ";".join(f'"{value}"' for value in record.values()) + "\n"
+        for name, text in (("p.jsonl", jsonl(record)), ("p.json", f"[{jsonl(record)}]"), ("p.csv", as_csv)):
+            (paper,) = read_papers(write(tmp_path / name, text), mapping)
+            assert isinstance(paper, Paper)
+            assert (paper.title, paper.abstract, paper.authors) == ("Right", "Right.", ("A B", "C D"))
+            assert paper.extra == {}
+
+    def test_a_table_of_unknown_columns_is_known_by_the_map(self) -> None:
+        (paper,) = read_stream(io.BytesIO(b"Name\tNotes\nT\tA.\n"), {"title": "Name", "abstract": "Notes"})
+        assert isinstance(paper, Paper)
+
+    def test_an_openalex_record_can_be_mapped_too(self, tmp_path: Path) -> None:
+        record = {"id": "https://openalex.org/W1", "title": "T", "abstract_inverted_index": None, "tldr": "Short."}
+        (paper,) = read_papers(write(tmp_path / "p.jsonl", jsonl(record)), {"abstract": "tldr"})
+        assert isinstance(paper, Paper)
+        assert (paper.id, paper.abstract) == ("openalex:W1", "Short.")
+
+    def test_a_field_that_is_none_of_ours(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "p.csv", "title,abstract\nT,A.\n")
+        with pytest.raises(ValueError, match="'colour' is no field of a paper; the fields are title, abstract, id"):
+            read_papers(path, {"colour": "title"})
+
+    def test_a_column_that_is_not_there(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "p.csv", "title,abstract\nT,A.\n")
+        with pytest.raises(CorpusError, match="no column 'Notes' to take the abstract from; its columns are title"):
+            read_papers(path, {"abstract": "Notes"})
+        (reject,) = read_papers(tmp_path, {"abstract": "Notes"})
+        assert isinstance(reject, Rejected)
+        assert reject.field == "file"
+
+    def test_a_table_without_abstracts(self, tmp_path: Path) -> None:
+        path = write(tmp_path / "p.csv", "PMID,Title,Authors,Citation\n1,T,A B,x\n")
+        with pytest.raises(CorpusError, match="none of its columns is known to be the abstract: PMID, Title"):
+            read_papers(path)
+
+    def test_json_without_the_key(self, tmp_path: Path) -> None:
+        (reject,) = read_papers(write(tmp_path / "p.jsonl", jsonl({"title": "T", "abstract": "A."})), {"abstract": "x"})
+        assert isinstance(reject, Rejected)
+        assert (reject.field, reject.why) == ("abstract", "it has no abstract")
+
+
+@pytest.mark.parametrize(
+    ("name", "year"),
+    [("2503.11731", 2025), ("arXiv:0704.0001v3", 2007), ("hep-th/9901001", 1999), ("math/0309136", 2003),
+     ("10.48550/arXiv.9912.0001", 1999), ("2513.00001", None), ("10.1000/2503.11731", None)],
+)  # fmt: skip
+def test_a_missing_year_comes_from_the_arxiv_id(tmp_path: Path, name: str, year: int | None) -> None:
+    (paper,) = read_papers(write(tmp_path / "p.jsonl", jsonl({"title": "T", "abstract": "A.", "id": name})))
+    assert isinstance(paper, Paper)
+    assert paper.year == year

@@ -6,8 +6,8 @@ from itertools import pairwise
 from urllib.parse import quote, urlsplit
 
 from index.paper import Paper
+from index.writers.addresses import web_address
 from rag.answer import Citation, Source
-from rag.render import web_address
 
 from .render import shorten_question
 from .turn import Turn, mark_id, paper_anchor
