@@ -40,12 +40,21 @@ class _Group(BaseModel):
 
 
 class IndexSettings(_Group):
-    """Where things are kept."""
+    """Where things are kept, and what turns them into vectors."""
 
     path: _Folder = Field(Path("papers.idx"), description="Folder of the index.")
     cache_dir: _Folder = Field(
         default_factory=_user_cache,
         description="Folder for what can be rebuilt at any time, such as the encoder graph.",
+    )
+    embed_model: str | None = Field(
+        None, description="Embedding model: a sentence-transformers folder or hub id. None: the bundled one."
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="Where the embedding model runs; the bundled one uses a GPU for bulks only."
+    )
+    passage_tokens: int | None = Field(
+        None, ge=32, description="Most tokens of title and passage together. None: the embedding model's window."
     )
 
 

@@ -49,6 +49,10 @@ class HashEncoder:
     def max_tokens(self) -> int:
         return self._max_tokens
 
+    @property
+    def bulk_size(self) -> int:
+        return 32
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [len(_words(text)) for text in texts]
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
+CPU_BULK_SIZE = 32  # papers: about a second of a small model's work on two cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ class Encoder(Protocol):
     @property
     def max_tokens(self) -> int:
         """Tokens of title and passage together that the model was made for."""
+        ...
+
+    @property
+    def bulk_size(self) -> int:
+        """Papers it wants at once in a bulk add: enough to keep it busy, few enough to lose in an interruption."""
         ...
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .encoder import PassageText, PassageVectors, Vectors, unit
+from .encoder import CPU_BULK_SIZE, PassageText, PassageVectors, Vectors, unit
 
 if TYPE_CHECKING:
     from llama_index.core.base.embeddings.base import BaseEmbedding
@@ -48,6 +48,11 @@ class LlamaIndexEncoder:
     def max_tokens(self) -> int:
         """Tokens of title and passage together."""
         return MAX_TOKENS
+
+    @property
+    def bulk_size(self) -> int:
+        """32 papers at once: where such a model runs is not known."""
+        return CPU_BULK_SIZE
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return an estimate of each text's tokens: a quarter of its characters."""

