@@ -10,11 +10,35 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_FIELDS = ("year", "venue", "author", "tag", "id")
-_LISTS = ("venue", "author", "tag", "id")
+from .paper import paper_id
+
+_FIELDS = ("year", "venue", "author", "tag", "id", "source")
+_LISTS = ("venue", "author", "tag", "id", "source")
 # One part of a filter: a comparison of the year, or a name and a value. A quote within a value (O'Brien) is a letter.
 _YEAR = re.compile(r"year\s*(>=|<=|=|>|<|:)\s*(\d{4})(?!\S)")
-_FIELD = re.compile(r"""(venue|author|tag|id):(?:"([^"]+)"|'([^']+)'|([^\s"']\S*))(?!\S)""")
+_FIELD = re.compile(r"""(venue|author|tag|id|source):(?:"([^"]+)"|'([^']+)'|([^\s"']\S*))(?!\S)""")
+
+_UNKNOWN_TO_SQL = re.compile("[\0\ud800-\udfff]")
+
+# The papers that have a value with one of the wanted parts. The trigram index holds every part of three letters or
+# more; shorter ones, and lists too long for it, are looked for in every value.
+_HOLDS_PART = """key IN (
+    SELECT paper FROM facet_parts CROSS JOIN facets ON facets.key = facet_parts.rowid
+    JOIN paper_facets ON facet = facets.key WHERE facet_parts MATCH ? AND field = ?
+)"""
+_HOLDS_SHORT_PART = """key IN (
+    SELECT paper FROM facets JOIN paper_facets ON facet = facets.key
+    WHERE field = ? AND EXISTS (SELECT 1 FROM json_each(?) AS w WHERE instr(facets.value, w.value))
+)"""
+_MIN_TRIGRAM_CHARS, _MAX_TRIGRAM_VALUES = 3, 100
+_HAS_TAG = """key IN (
+    SELECT paper FROM facets JOIN paper_facets ON facet = facets.key
+    WHERE field = 'tag' AND facets.value IN (SELECT value FROM json_each(?))
+)"""
+_FROM_SOURCE = """key IN (
+    SELECT paper FROM records JOIN sources ON source = sources.key
+    WHERE name IN (SELECT value FROM json_each(?)) OR path IN (SELECT value FROM json_each(?))
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +51,8 @@ class Where:
         venues: Parts of the venue's name, any case.
         authors: Parts of an author's name, any case.
         tags: Whole tags, any case.
-        ids: Paper ids.
+        ids: Paper ids, or other identifiers of papers.
+        sources: Files that papers were added from: the whole path, or the name alone in any case.
     """
 
     year_from: int | None = None
@@ -36,6 +61,7 @@ class Where:
     authors: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
     def to_sql(self) -> tuple[str, list[Any]]:
         """Return an SQL condition on the table ``papers`` and its parameters."""
@@ -48,22 +74,24 @@ class Where:
             conditions.append("year <= ?")
             values.append(self.year_to)
         # The values of a field travel as one JSON list: a chain of thousands of ORs is too deep for SQLite.
-        alternatives = (
-            ("EXISTS (SELECT 1 FROM json_each(?) AS w WHERE instr(fold(venue), w.value))", map(fold, self.venues)),
-            (
-                "EXISTS (SELECT 1 FROM json_each(?) AS w, json_each(authors) AS a WHERE instr(fold(a.value), w.value))",
-                map(fold, self.authors),
-            ),
-            (
-                "EXISTS (SELECT 1 FROM json_each(?) AS w, json_each(tags) AS t WHERE fold(t.value) = w.value)",
-                map(fold, self.tags),
-            ),
-            ("id IN (SELECT value FROM json_each(?))", iter(self.ids)),
-        )
-        for condition, wanted in alternatives:
-            if listed := list(wanted):
-                conditions.append(condition)
-                values.append(json.dumps(listed))
+        for field, wanted in (("venue", self.venues), ("author", self.authors)):
+            folded = [fold(value) for value in wanted]
+            if folded and min(map(len, folded)) >= _MIN_TRIGRAM_CHARS and len(folded) <= _MAX_TRIGRAM_VALUES:
+                conditions.append(_HOLDS_PART)
+                values += [" OR ".join('"' + value.replace('"', '""') + '"' for value in folded), field]
+            elif folded:
+                conditions.append(_HOLDS_SHORT_PART)
+                values += [field, json.dumps(folded)]
+        if self.tags:
+            conditions.append(_HAS_TAG)
+            values.append(json.dumps([fold(tag) for tag in self.tags]))
+        if self.ids:
+            conditions.append("key IN (SELECT paper FROM names WHERE name IN (SELECT value FROM json_each(?)))")
+            known = [name for name in self.ids if "\0" not in name]  # SQLite's JSON ends there
+            values.append(json.dumps([form for name in known for form in (name, paper_id(name))]))
+        if self.sources:
+            conditions.append(_FROM_SOURCE)
+            values += [json.dumps([fold(name) for name in self.sources]), json.dumps(self.sources)]
         return " AND ".join(conditions), values
 
 
@@ -84,8 +112,9 @@ def parse_where(where: "str | Mapping[str, Any] | Where | None") -> Where | None
 
 
 def fold(text: str) -> str:
-    """Fold the case of ``text`` and compose its accents; the store offers this to SQL, whose LOWER knows only ASCII."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    """Fold the case of ``text`` and compose its accents, as the stored values of filters are."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return _UNKNOWN_TO_SQL.sub("\ufffd", folded)
 
 
 def _from_mapping(where: Mapping[str, Any]) -> Where:

@@ -19,9 +19,14 @@ def index_exists(folder: Path) -> bool:
     try:
         return (folder / DATABASE_NAME).exists()
     except OSError as exc:
-        raise IndexStoreError(
-            f"The index {folder} cannot be read: {exc.strerror or exc}. Check the permissions of the folder."
-        ) from exc
+        raise unreadable(folder, exc) from exc
+
+
+def unreadable(folder: Path, exc: OSError) -> IndexStoreError:
+    """Return the error for a folder that the system does not let us read."""
+    return IndexStoreError(
+        f"The index {folder} cannot be read: {exc.strerror or exc}. Check the permissions of the folder."
+    )
 
 
 def not_found(folder: Path) -> IndexNotFoundError:

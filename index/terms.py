@@ -8,18 +8,21 @@ one word in a document, so that a question about "oversquashing" finds "over-squ
 import re
 import threading
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import version
 
-import snowballstemmer
+from snowballstemmer.english_stemmer import EnglishStemmer
 
 _WORD = re.compile(r"[^\W_]+(?:[-‐‑][^\W_]+)*")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _PART = re.compile(r"[-‐‑]")
 _POSSESSIVE = re.compile(r"(?<=\w)['’]s\b")  # not the s of a quoted 'segment'
 _BRITISH = (
     (re.compile(r"(?<=\w{3})is(?=(?:e|ed|es|er|ers|ing|ations?|able)$)"), "iz"),
     (re.compile(r"(?<=\w{3})our(?=s?$|ed$|ing$|al$)"), "or"),
 )
-_STEMMER = snowballstemmer.stemmer("english")
+# Not snowballstemmer.stemmer(...): that takes PyStemmer where it happens to be installed, whose stems differ.
+_STEMMER = EnglishStemmer()
 _STEMMER_LOCK = threading.Lock()  # a Snowball stemmer keeps the word in progress in itself
 
 # Words that carry no topic: function words, and what people say around a question to a library of papers.
@@ -35,15 +38,20 @@ STOP_WORDS = frozenset(
 )
 
 
+@cache
+def analysis() -> str:
+    """Return what decides the terms of a text; terms made under another name do not match."""
+    return f"1, snowballstemmer {version('snowballstemmer')}"
+
+
 def document_terms(text: str) -> list[str]:
     """Return the terms of a document in order; a hyphenated word gives its parts and itself in one piece."""
-    terms: list[str] = []
-    for word in _WORD.findall(fold_words(text)):
-        parts = _PART.split(word)
-        terms += [stem(part) for part in parts]
-        if len(parts) > 1:
-            terms.append(stem("".join(parts)))
-    return terms
+    return [term for word in _WORD.findall(fold_words(text)) for term in _terms_of(word)]
+
+
+def indexed_terms(title: str, abstract: str) -> str:
+    """Return the terms of a paper in order, as they are stored and given to the keyword index."""
+    return " ".join(document_terms(f"{title}\n{abstract}"))
 
 
 def question_terms(text: str) -> list[str]:
@@ -58,6 +66,14 @@ def question_terms(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=200_000)
+def _terms_of(word: str) -> tuple[str, ...]:
+    """Return the terms of one folded word of a document."""
+    parts = _PART.split(word)
+    terms = [stem(part) for part in parts]
+    return (*terms, stem("".join(parts))) if len(parts) > 1 else tuple(terms)
+
+
+@lru_cache(maxsize=200_000)
 def stem(word: str) -> str:
     """Return the stem of one folded word (no white space, no hyphen)."""
     for pattern, replacement in _BRITISH:
@@ -69,6 +85,13 @@ def stem(word: str) -> str:
 
 def fold_words(text: str) -> str:
     """Fold case and accents, and drop possessives."""
+    if text.isascii():
+        text = text.lower()
+        return _POSSESSIVE.sub("", text) if "'s" in text else text
     # Case last: a mathematical letter is upper case only after it is decomposed.
     decomposed = _POSSESSIVE.sub("", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+    return _NOT_ASCII.sub(_without_accents, decomposed)
+
+
+def _without_accents(run: re.Match[str]) -> str:
+    return "".join(c for c in run[0] if not unicodedata.combining(c))

@@ -123,7 +123,7 @@ def names_in_title(paper: Paper, question: str) -> bool:
     plain = len(words) == 1 and words[0].isupper() and words[0].isalpha()  # LINE is a name, "line" is a word
     asked = question if plain else fold_words(question)
     run = "".join(_WORDS.findall(name if plain else fold_words(name)))
-    return run in set(_joined(_WORDS.findall(asked)))
+    return run in _runs_of_words(asked)
 
 
 def _joined(words: Sequence[str]) -> Iterator[str]:
@@ -136,6 +136,11 @@ def _joined(words: Sequence[str]) -> Iterator[str]:
 @lru_cache(maxsize=2_000)
 def _runs(text: str) -> frozenset[str]:
     return frozenset(_joined(_WORDS.findall(fold_words(text))))
+
+
+@lru_cache(maxsize=100)
+def _runs_of_words(question: str) -> frozenset[str]:
+    return frozenset(_joined(_WORDS.findall(question)))
 
 
 @lru_cache(maxsize=2_000)

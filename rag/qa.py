@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from index.filters import Where, parse_where
 from index.location import index_exists, not_found
 from index.paper import Paper
-from index.readers import Rejected, read_papers
+from index.readers import Rejected, read_sources
 
 from .answer import Answer, Source
 from .events import CancelToken, Done, Event
@@ -20,14 +20,18 @@ if TYPE_CHECKING:
     from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.base.embeddings.base import BaseEmbedding
 
+    from index.doctor import Check
     from index.embedding.encoder import Encoder
-    from index.ingest import IngestReport, Progress
-    from index.store import Check, PaperStore
+    from index.ingest import IngestReport
+    from index.progress import Progress
+    from index.store import PaperStore
 
     from .answering.llm_answerer import LanguageModel
     from .chat import ChatSession
     from .pipeline import Pipeline
     from .settings import Settings
+
+_PAPERS_FOR_EXAMPLES = 500  # the first ones: to read all of a large collection would take seconds
 
 WhereLike = str | Mapping[str, Any] | Where | None
 History = Sequence[Mapping[str, str]] | None
@@ -60,8 +64,9 @@ class PaperQA:
         path: str | Path,
         *,
         llm: "str | LanguageModel | None" = None,
-        embed_model: "BaseEmbedding | Encoder | None" = None,
+        embed_model: "str | BaseEmbedding | Encoder | None" = None,
         settings: "Settings | None" = None,
+        progress: "Progress | None" = None,
     ) -> "PaperQA":
         """Open the index at ``path``; it is made by the first :meth:`add`.
 
@@ -70,8 +75,11 @@ class PaperQA:
             llm: Who writes answers. None: the evidence reader, which quotes. A folder or hub id: that model, run
                 by transformers on this machine; it is loaded with the first question. Or any object that can write; see
                 :class:`rag.answering.llm_answerer.LanguageModel`.
-            embed_model: A llama-index embedding model, in place of the bundled all-MiniLM-L6-v2.
+            embed_model: What turns texts into vectors. None: the model of the settings, else the bundled
+                all-MiniLM-L6-v2. A folder or hub id: that sentence-transformers model. Or a llama-index embedding
+                model.
             settings: All settings; see :func:`rag.load_settings`. None: the defaults.
+            progress: Told while search files that were lost or damaged are made anew.
 
         Raises:
             IndexMismatchError: If the index was made by another version or embedding model.
@@ -88,13 +96,51 @@ class PaperQA:
             check_model_folder(llm)
         qa = cls(Path(path).expanduser(), settings, llm, _encoder(embed_model, settings))
         if index_exists(qa.path):
-            qa._open_store(create=False)
+            qa._open_store(create=False, progress=progress)
+        return qa
+
+    @classmethod
+    def reindex(
+        cls,
+        path: str | Path,
+        *,
+        embed_model: "str | BaseEmbedding | Encoder | None" = None,
+        settings: "Settings | None" = None,
+        progress: "Progress | None" = None,
+    ) -> "PaperQA":
+        """Embed all papers anew with another model or other passages, and return the collection changed to that.
+
+        Until the end the index answers as before. What was embedded is kept if this is interrupted; the same call
+        goes on from there. Nothing is done if the index is already made so.
+
+        Args:
+            path: The index folder.
+            embed_model: The model to change to; None as for :meth:`open`.
+            settings: All settings; ``index.passage_tokens`` tells how long passages become.
+            progress: Told after each batch.
+
+        Raises:
+            IndexNotFoundError: If there is no index.
+            IndexLockedError: If another process is writing.
+        """
+        from index.store import PaperStore
+
+        from .settings import Settings
+
+        settings, folder = settings or Settings(), Path(path).expanduser()
+        qa = cls(folder, settings, settings.answering.llm, _encoder(embed_model, settings))
+        tokens = settings.index.passage_tokens
+        qa._store = PaperStore.reindexed(folder, qa._encoder, passage_tokens=tokens, progress=progress)
         return qa
 
     # -- the collection -----------------------------------------------------------------------------------
 
     def add(
-        self, source: "str | Path | Iterable[Paper | Rejected]", progress: "Progress | None" = None
+        self,
+        source: "str | Path | Iterable[Paper | Rejected]",
+        progress: "Progress | None" = None,
+        *,
+        field_map: Mapping[str, str] | None = None,
     ) -> "IngestReport":
         """Add papers from a file, a folder or an iterable; known papers are updated, equal ones cost nothing.
 
@@ -103,19 +149,22 @@ class PaperQA:
 
         Args:
             source: A file or folder of papers, or the papers themselves.
-            progress: Called with records read, records in all (None when unknown), and what is going on.
+            progress: Called with records read, records in all (for files an estimate; None when unknown), and what is
+                going on.
+            field_map: For tables and JSON files: fields of a paper and the columns or keys that hold them, such as
+                ``{"abstract": "Notes"}``.
 
         Raises:
             CorpusError: If the file cannot be read at all, before anything is written.
+            ValueError: If ``field_map`` has a field that no paper has.
             IndexLockedError: If another process is writing.
         """
-        records: Iterable[Paper | Rejected]
         if isinstance(source, (str, Path)):
             path = Path(source).expanduser()
-            records, name = read_papers(path), str(path)  # raises here, before an empty index is made
-        else:
-            records, name = source, "papers"
-        return self._open_store(create=True).add(records, name, progress)
+            records = read_sources(path, field_map)  # raises here, before an empty index is made
+            store = self._open_store(create=True)
+            return store.add_records(records, str(path), progress, lambda: records.fraction)
+        return self._open_store(create=True).add(source, progress=progress)
 
     def delete(self, ids: Iterable[str]) -> int:
         """Delete papers by id and return how many there were; unknown ids are passed over."""
@@ -148,12 +197,21 @@ class PaperQA:
         retriever = Retriever(self._need_store(), self._settings.retrieval.candidates)
         return [hit.source for hit in retriever.retrieve([(query, 1.0)], k, parse_where(where)).hits]
 
-    def check(self) -> "list[Check]":
-        """Examine the index: database, vectors, keywords, unfinished work. Changes nothing.
+    def check(self, *, repair: bool = False, progress: "Progress | None" = None) -> "list[Check]":
+        """Examine the index: database, papers, vectors, keywords, unfinished work.
 
         Opening mends what is derived from the database, so lost or damaged search files show as mended, not as bad.
+
+        Args:
+            repair: Make anew what is derived and wrong. Papers are never changed.
+            progress: Told while that takes long.
         """
-        return self._need_store().check()
+        return self._need_store().check(repair=repair, tell=progress)
+
+    @property
+    def embed_model(self) -> str:
+        """The name of the embedding model."""
+        return str(self._encoder.identity["model_name"])
 
     @property
     def interrupted(self) -> str | None:
@@ -262,7 +320,7 @@ class PaperQA:
         """Return questions that this collection can be asked, for a first page."""
         from .examples import example_questions
 
-        return example_questions(self.papers(), n)
+        return example_questions(self._need_store().papers(limit=_PAPERS_FOR_EXAMPLES), n)
 
     # -- llama-index --------------------------------------------------------------------------------------
 
@@ -296,6 +354,8 @@ class PaperQA:
         the object again opens everything again.
         """
         with self._lock:
+            if self._store is not None:
+                self._store.close()
             self._store = None
         with self._pipeline_lock:
             self._pipeline = None
@@ -305,12 +365,15 @@ class PaperQA:
             raise ValueError(f"k is {k}; it must be at least 1")
         return clean_question(question, self._settings.retrieval.max_question_chars), k
 
-    def _open_store(self, *, create: bool) -> "PaperStore":
+    def _open_store(self, *, create: bool, progress: "Progress | None" = None) -> "PaperStore":
         from index.store import PaperStore
 
+        tokens = self._settings.index.passage_tokens
         with self._lock:
             if self._store is None:
-                self._store = PaperStore.open(self.path, self._encoder, create=create)
+                self._store = PaperStore.open(
+                    self.path, self._encoder, create=create, passage_tokens=tokens, tell=progress
+                )
             return self._store
 
     def _need_store(self) -> "PaperStore":
@@ -334,13 +397,14 @@ class PaperQA:
             return self._pipeline
 
 
-def _encoder(embed_model: "BaseEmbedding | Encoder | None", settings: "Settings") -> "Encoder":
+def _encoder(embed_model: "str | BaseEmbedding | Encoder | None", settings: "Settings") -> "Encoder":
     from index.embedding.encoder import Encoder
 
-    if embed_model is None:
-        from index.embedding.minilm import MiniLMEncoder
+    if embed_model is None or isinstance(embed_model, str):
+        from index.embedding.loading import load_encoder
 
-        return MiniLMEncoder(settings.index.cache_dir)
+        chosen = settings.index
+        return load_encoder(embed_model or chosen.embed_model, chosen.cache_dir, chosen.device)
     if isinstance(embed_model, Encoder):
         return embed_model
     from index.embedding.llama_index import LlamaIndexEncoder

@@ -19,7 +19,7 @@ from index.terms import STOP_WORDS, stem
 
 from .evidence.reader import PaperEvidence
 from .names import RARE_WORD, Name, mentions, missing_names, names_in_title
-from .retrieval import Query, paper_terms
+from .retrieval import Query
 
 # Fitted by logistic regression, then rounded: questions on the bundled papers asked with and without their paper in
 # the collection, and questions on other papers. At 0.5, 1 in 110 answerable questions is refused.
@@ -85,7 +85,7 @@ def answerability(
         return Answerability(0.0)
     papers = [evidence.hit.source.paper for evidence in chosen]
     nearest = max(float(np.max(e.hit.stored.sentence_vectors @ query.vector)) for e in chosen)
-    held = frozenset[str]().union(*(paper_terms(evidence.hit.stored) for evidence in chosen))
+    held = frozenset[str]().union(*(evidence.hit.stored.terms for evidence in chosen))
     missing = missing_names(names, papers) + _missing_counts(query.text, held, papers)
     linear = SENTENCE_WEIGHT * nearest + COVERAGE_WEIGHT * query.coverage(held)
     linear += MISSING_NAME_WEIGHT * sum(name.weight for name in missing)

@@ -18,9 +18,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from index.database import StoredPaper
 from index.embedding.encoder import Vectors
 from index.filters import Where
+from index.rows import StoredPaper
 from index.store import Candidates, PaperStore
 from index.terms import document_terms, question_terms
 
@@ -141,12 +141,6 @@ def term_set(text: str) -> frozenset[str]:
     return frozenset(document_terms(text))
 
 
-def paper_terms(stored: StoredPaper) -> frozenset[str]:
-    """Return the terms of a paper's title and abstract."""
-    sentences = (stored.paper.abstract[start:end] for start, end in stored.sentences)
-    return term_set(stored.paper.title).union(*map(term_set, sentences))
-
-
 def marked(hits: Sequence[Hit], markers: Mapping[str, int]) -> tuple[Source, ...]:
     """Return the hits' sources with the markers of the papers that are cited."""
     return tuple(replace(hit.source, marker=markers.get(hit.source.paper.id)) for hit in hits)
@@ -160,7 +154,7 @@ def fused_score(query: Query, stored: StoredPaper) -> float:
 def _parts(query: Query, stored: StoredPaper) -> tuple[float, float, float]:
     dense = float(np.max(stored.passage_vectors @ query.vector))
     sentence = float(np.max(stored.sentence_vectors @ query.vector))
-    return dense, sentence, query.coverage(paper_terms(stored))
+    return dense, sentence, query.coverage(stored.terms)
 
 
 def _fused(parts: tuple[float, float, float]) -> float:

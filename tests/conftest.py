@@ -1,6 +1,8 @@
 """Fixtures for every test: a machine of its own, and a cache that is filled once."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"there is no evaluation data at {folder}")
     return folder
+
+
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """A folder like ``tmp_path``, in memory where that is possible: each commit to a disk has to be waited for."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        yield Path(folder)

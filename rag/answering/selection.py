@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..evidence.reader import PaperEvidence
 from ..names import names_in_title
 from ..question import Form
-from ..retrieval import Query, paper_terms
+from ..retrieval import Query
 
 LIST_CUTOFF = 0.75  # of the best paper's fused score
 MAX_COMPARED = 4
@@ -56,11 +56,11 @@ def select(form: Form, query: Query, evidence: Sequence[PaperEvidence], max_pape
 
 def _complement(query: Query, evidence: Sequence[PaperEvidence]) -> PaperEvidence | None:
     """Return the paper that, with the first, covers the question best; None if none adds enough."""
-    first = paper_terms(evidence[0].hit.stored)
+    first = evidence[0].hit.stored.terms
     alone = query.coverage(first)
 
     def worth(found: PaperEvidence) -> float:
-        gain = query.coverage(first | paper_terms(found.hit.stored)) - alone
+        gain = query.coverage(first | found.hit.stored.terms) - alone
         return found.hit.source.score + 2 * gain if gain >= COMPLEMENT_GAIN else 0.0
 
     best = max(evidence[1:], key=worth, default=None)

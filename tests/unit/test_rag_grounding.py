@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.bundled import bundled_papers
-from index.database import StoredPaper
 from index.embedding.encoder import PassageText
 from index.paper import Paper
+from index.rows import StoredPaper
 from index.sentences import sentence_spans
+from index.terms import document_terms
 from rag.answer import AnswerSentence, DroppedSentence, Source
 from rag.citations import Markers, cite
 from rag.evidence.similarity import SimilarityReader
@@ -27,7 +28,13 @@ def hit(title: str, abstract: str) -> Hit:
     paper = Paper.create(title, abstract)
     spans = tuple(sentence_spans(paper.abstract))
     vectors = ENCODER.embed_passages([PassageText(paper.title, paper.abstract, spans)])[0]
-    stored = StoredPaper(paper, spans, vectors.sentences, vectors.passage[None])
+    stored = StoredPaper(
+        paper,
+        spans,
+        vectors.sentences,
+        vectors.passage[None],
+        frozenset(document_terms(paper.abstract)),
+    )
     return Hit(Source(paper, 1, 1.0, 0.5, 0.5, 0.5, 1, 1), stored)
 
 

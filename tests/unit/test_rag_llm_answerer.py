@@ -9,11 +9,12 @@ from fakes import HashEncoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.database import StoredPaper
 from index.embedding.encoder import PassageText
 from index.errors import GenerationError
 from index.paper import Paper
+from index.rows import StoredPaper
 from index.sentences import sentence_spans
+from index.terms import document_terms
 from rag.answer import Source
 from rag.answering.llm_answerer import Draft, LLMAnswerer
 from rag.citations import Markers
@@ -37,7 +38,13 @@ def evidence() -> list[PaperEvidence]:
     )
     spans = tuple(sentence_spans(paper.abstract))
     vectors = ENCODER.embed_passages([PassageText(paper.title, paper.abstract, spans)])[0]
-    stored = StoredPaper(paper, spans, vectors.sentences, vectors.passage[None])
+    stored = StoredPaper(
+        paper,
+        spans,
+        vectors.sentences,
+        vectors.passage[None],
+        frozenset(document_terms(f"{paper.title}\n{paper.abstract}")),
+    )
     asked = Query("mixers", ENCODER.embed_queries(["mixers"])[0], (), {})
     hits = [Hit(Source(paper, 1, 1.0, 0.5, 0.5, 0.5, 1, 1), stored)]
     return list(SimilarityReader().read(asked, hits, Form.SINGLE))

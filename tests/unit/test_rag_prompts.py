@@ -1,7 +1,8 @@
 """The exact prompt, so that no change of it goes unseen."""
 
-from index.database import StoredPaper
 from index.paper import Paper
+from index.rows import StoredPaper
+from index.terms import document_terms
 from rag.answer import Source
 from rag.evidence.reader import PaperEvidence
 from rag.prompts import build_messages
@@ -13,7 +14,13 @@ def evidence(title: str, abstract: str, year: int | None) -> PaperEvidence:
 
     paper = Paper.create(title, abstract, year=year)
     vectors = np.zeros((1, 2), dtype=np.float32)
-    stored = StoredPaper(paper, ((0, len(paper.abstract)),), vectors, vectors)
+    stored = StoredPaper(
+        paper,
+        ((0, len(paper.abstract)),),
+        vectors,
+        vectors,
+        frozenset(document_terms(f"{paper.title}\n{paper.abstract}")),
+    )
     return PaperEvidence(Hit(Source(paper, 1, 1.0, 0.5, 0.5, 0.5, 1, 1), stored), vectors[0], (0,))
 
 
