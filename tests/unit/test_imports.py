@@ -72,7 +72,15 @@ def test_importing_rag_does_not_load_the_settings():
 
 
 # Packages whose names are taken from the package itself; the others are namespaces, and their modules are imported.
-WITH_PUBLIC_NAMES = ("eval", "index.readers", "rag", "rag.settings", "ui.cli")
+WITH_PUBLIC_NAMES = (
+    "eval",
+    "index.llama_index_store",
+    "index.readers",
+    "index.writers",
+    "rag",
+    "rag.settings",
+    "ui.cli",
+)
 
 
 @pytest.mark.parametrize("module", WITH_PUBLIC_NAMES)
