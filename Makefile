@@ -9,16 +9,20 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types fix lock clean
+.PHONY: help run test crash-test lint types fix bench-index lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 run: $(INSTALLED) ## open the chat page over the example papers (ARGS="--port 8000")
 	$(BIN)/citewell ui --example $(ARGS)
 
 test: $(INSTALLED) ## run the tests (ARGS="-k retrieval")
 	$(BIN)/pytest $(ARGS)
+
+crash-test: $(INSTALLED) ## kill a process at work again and again, a few minutes long (ARGS="--kills 1000 --seed 1")
+	$(BIN)/python tests/crash.py $(ARGS)
+	$(BIN)/python tests/crash.py --graph --kills 100
 
 lint: $(INSTALLED) ## check style
 	$(BIN)/ruff check .
@@ -30,6 +34,12 @@ types: $(INSTALLED) ## check types
 fix: $(INSTALLED) ## correct the style where ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-index: $(INSTALLED) ## measure the index on a large file (DATA=papers.jsonl.gz, ARGS="--passages 1000000")
+	@test -n "$(DATA)" || { echo "Name a file of papers, some 100,000 of them: make bench-index DATA=papers.jsonl.gz"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock \
+		--no-build-isolation --editable '.[bench]'
+	$(BIN)/python -m eval.bench.index_scale "$(DATA)" --rival $(ARGS)
 
 lock: | check-python ## pin the newest allowed versions in requirements.lock
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
