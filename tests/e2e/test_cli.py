@@ -19,7 +19,7 @@ from rag import Answer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUESTION = "Which paper keeps a vision backbone effective while removing token mixers?"
-COMMANDS = ["add", "ask", "chat", "config", "delete", "doctor", "papers", "search", "ui"]
+COMMANDS = ["add", "ask", "chat", "config", "delete", "doctor", "export", "papers", "reindex", "search", "ui"]
 TWO_PAPERS = """\
 {"id": "a1", "title": "On mixers", "abstract": "Token mixers are slow. We remove them.", "year": 2020}
 {"id": "b2", "title": "On whales", "abstract": "Whales sing at night. Nobody knows why.", "year": 2024}
@@ -121,7 +121,8 @@ def test_every_command_is_in_the_readme():
 
 def test_adding_again_changes_nothing(run, small):
     report = document(run("add", "two.jsonl", "--index", small, "--json"))
-    assert report == {"added": 0, "updated": 0, "unchanged": 2, "duplicates": 0, "rejected": [], "papers": 2}
+    none = dict.fromkeys(("added", "updated", "duplicates", "merged"), 0)
+    assert report == {**none, "unchanged": 2, "rejected": [], "papers": 2}
 
 
 def test_a_bad_record_is_reported_and_the_rest_is_added(run):
@@ -256,10 +257,50 @@ def test_doctor_finds_nothing_wrong(run, library):
 
 
 def test_doctor_says_what_opening_mended(run, small):
-    (small / "vectors.faiss").unlink()
+    for path in small.glob("vectors-*.faiss"):
+        path.unlink()
     findings = {finding["name"]: finding for finding in document(run("doctor", "--index", small, "--json"))}
     assert findings["vectors"]["detail"].endswith("rebuilt when opened")
     assert "opened" not in run("doctor", "--index", small).stdout
+
+
+def test_doctor_takes_the_index_as_an_argument_and_repairs_what_opening_does_not_notice(run, small):
+    stamp = small / "vectors.json"  # names a file whose digest is right and whose vectors are another index's
+    Path("other.jsonl").write_text(TWO_PAPERS.replace("whales", "quails").replace("Whales", "Quails"))
+    run("add", "other.jsonl", "--index", "other.idx")
+    theirs, ours = (json.loads((folder / "vectors.json").read_text()) for folder in (Path("other.idx"), small))
+    for name in theirs["files"]:
+        (small / name).write_bytes((Path("other.idx") / name).read_bytes())
+    stamp.write_text(json.dumps({**theirs, "generation": ours["generation"]}))
+    result = run("doctor", small)
+    assert result.returncode == 0
+    assert "ok    vectors: 2 vectors in FAISS, 2 in SQLite, equal; made anew" in result.stdout
+    assert "made anew" not in run("doctor", small).stdout
+    assert_error(run("doctor", small, "--index", "other.idx"), 2, "two indexes are named")
+
+
+def test_reindex_changes_the_passages_and_says_how_to_keep_them(run, small):
+    result = run("reindex", small, "--passage-tokens", 32, "--json")
+    assert (result.returncode, document(result)["papers"]) == (0, 2)
+    assert "set index.passage_tokens = 32 in citewell.toml" in result.stderr
+    found = run("search", "whales", "--index", small, "--json")
+    assert document(found)[0]["paper"]["id"] == "b2"
+    refused = run("search", "whales", "--index", small, CITEWELL_INDEX__PASSAGE_TOKENS="64")
+    assert_error(refused, 1, "at most 32 tokens", "ask for 64", "citewell reindex")
+    assert_error(run("reindex", "absent.idx"), 1, "no index at absent.idx")
+    assert_error(run("reindex", small, "--passage-tokens", 9_999), 1, "reads at most 256 tokens")
+
+
+def test_papers_of_two_files_are_merged_and_found_by_their_file(run, small):
+    Path("more.jsonl").write_text(
+        '{"doi": "10.1000/X", "id": "b2", "title": "On whales", "abstract": "Whales sing.", "tags": ["cetacea"]}\n'
+    )
+    result = run("add", "more.jsonl", "--index", small)
+    assert result.stdout == "1 merged with what other files say. The collection has 2 papers.\n"
+    (paper,) = document(run("papers", "--where", "source:more.jsonl", "--index", small, "--json"))
+    assert paper["abstract"] == "Whales sing at night. Nobody knows why."
+    assert (paper["tags"], paper["identifiers"]) == (["cetacea"], ["doi:10.1000/x"])
+    assert document(run("delete", "https://doi.org/10.1000/x", "--index", small, "--json"))["deleted"] == 1
 
 
 def test_doctor_fails_without_an_index(run):
@@ -324,7 +365,7 @@ def test_a_locked_index_names_its_writer(run, small):
 
 def test_an_interrupted_add_is_told_and_finished_by_adding_again(run, small):
     with contextlib.closing(sqlite3.connect(small / "papers.sqlite")) as db, db:
-        db.execute("INSERT INTO meta VALUES ('adding', 'two.jsonl')")
+        db.execute("INSERT INTO meta VALUES ('adding two.jsonl', '')")
     result = run("papers", "--index", small)
     assert result.returncode == 0
     assert "Adding two.jsonl was interrupted" in result.stderr

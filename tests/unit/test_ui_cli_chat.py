@@ -30,7 +30,7 @@ class ScriptedSession:
         self.answers = ()
         self.questions = []
 
-    def stream(self, question, cancel=None):
+    def stream(self, question, where=None, cancel=None):
         self.questions.append(question)
         if question == "fail":
             raise GenerationError("The model is tired.")

@@ -30,7 +30,7 @@ class RefusingQA:
     def __len__(self) -> int:
         return 2
 
-    def ask(self, question: str) -> Answer:
+    def ask(self, question: str, *, where: str | None = None) -> Answer:
         if not question:
             raise ValueError("The question is empty.")
         return Answer(question, "refused", nearest=(Paper("title:1", "T", "A"),), reason="No.")
@@ -38,8 +38,8 @@ class RefusingQA:
     def chat(self) -> "RefusingQA":
         return self
 
-    def stream(self, question: str, *, cancel: CancelToken | None = None) -> Iterator[Event]:
-        yield Done(self.ask(question))
+    def stream(self, question: str, where: str | None = None, *, cancel: CancelToken | None = None) -> Iterator[Event]:
+        yield Done(self.ask(question, where=where))
 
     def example_questions(self, n: int = 4) -> list[str]:
         return ["What is T?"]

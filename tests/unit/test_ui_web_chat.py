@@ -38,6 +38,7 @@ class ScriptedQA:
         self.script = script
         self.chats = 0
         self.asked: list[str] = []
+        self.filters: list[str | None] = []
         self.tokens: list[CancelToken] = []
         self.closed = 0
         self.answers: tuple[Answer, ...] = ()
@@ -45,15 +46,16 @@ class ScriptedQA:
     def __len__(self) -> int:
         return 1
 
-    def ask(self, question: str) -> Answer:
+    def ask(self, question: str, *, where: str | None = None) -> Answer:
         raise NotImplementedError(question)
 
     def chat(self) -> "ScriptedQA":
         self.chats += 1
         return self
 
-    def stream(self, question: str, *, cancel: CancelToken | None = None) -> Iterator[Event]:
+    def stream(self, question: str, where: str | None = None, *, cancel: CancelToken | None = None) -> Iterator[Event]:
         assert cancel is not None
+        self.filters.append(where)
         self.asked.append(question)
         self.tokens.append(cancel)
         try:
@@ -226,3 +228,11 @@ def test_nothing_is_taken_back_from_an_empty_or_running_conversation() -> None:
     views = respond(ScriptedQA(), "One?", session)
     next(views)
     assert session.take_back() == ""
+
+
+def test_a_filter_goes_with_the_question_and_is_shown_with_it() -> None:
+    qa, session = ScriptedQA(), Session()
+    view = last(respond(qa, "One?", session, " year>=2020 author:<b> "))
+    last(respond(qa, "Two?", session))
+    assert qa.filters == ["year>=2020 author:<b>", None]
+    assert "Only papers with <code>year&gt;=2020 author:&lt;b&gt;</code>" in view.conversation[0]

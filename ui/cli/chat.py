@@ -14,7 +14,7 @@ from index.errors import CitewellError
 
 from .layout import lay_out_remarks, lay_out_sources
 from .opening import collection, read_settings
-from .options import IndexOption, LlmOption
+from .options import IndexOption, LlmOption, WhereOption
 from .output import StatusLine, fail, note, printable, say, text_width
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
 def chat(
     index: IndexOption = None,
     llm: LlmOption = None,
+    where: WhereOption = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Go on with a saved conversation.", exists=True, dir_okay=False)
     ] = None,
@@ -56,7 +57,7 @@ def chat(
             with contextlib.suppress(ImportError):
                 import readline  # noqa: F401 - gives input() a history and line editing
             note(f"{len(qa)} papers, {qa.answerer}. /help lists the commands.")
-        failed = sum([not _turn(session, line) for line in _lines(interactive)])
+        failed = sum([not _turn(session, line, where) for line in _lines(interactive)])
     if failed and not interactive:
         raise typer.Exit(1)
 
@@ -77,12 +78,12 @@ def _lines(interactive: bool) -> Iterator[str]:
             yield line.strip()
 
 
-def _turn(session: "ChatSession", line: str) -> bool:
+def _turn(session: "ChatSession", line: str, where: str | None = None) -> bool:
     """Do what one line says; return whether it worked."""
     name, _, argument = line.partition(" ")
     try:
         if not name.startswith("/"):
-            _ask(session, line)
+            _ask(session, line, where)
         elif name in _COMMANDS:
             _COMMANDS[name](session, argument.strip())
         else:
@@ -98,14 +99,14 @@ def _turn(session: "ChatSession", line: str) -> bool:
     return True
 
 
-def _ask(session: "ChatSession", question: str) -> None:
+def _ask(session: "ChatSession", question: str, where: str | None) -> None:
     """Ask one question and print each sentence as soon as it is settled."""
     from rag.events import CancelToken, Done, Sentence, Status
 
     line, token, text = StatusLine(), CancelToken(), _AnswerText()
     try:
         with _interrupt_cancels(token):
-            for event in session.stream(question, cancel=token):
+            for event in session.stream(question, where, cancel=token):
                 line.clear()
                 if isinstance(event, Status):
                     line.show(event.message)

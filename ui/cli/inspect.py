@@ -8,8 +8,8 @@ import typer
 from index.errors import CitewellError, IndexStoreError
 
 from .opening import collection, read_settings
-from .options import IndexOption, JsonOption, LlmOption
-from .output import emit, say, version
+from .options import IndexArgument, IndexOption, JsonOption, LlmOption, chosen_index
+from .output import emit, late_progress_bar, say, version
 
 if TYPE_CHECKING:
     from rag.settings import Settings
@@ -26,7 +26,7 @@ class Finding(TypedDict):
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(epilog="Example: CITEWELL_RETRIEVAL__SIMILARITY_TOP_K=5 citewell config")(config)
-    app.command(epilog="Example: citewell doctor --index papers.idx")(doctor)
+    app.command(epilog="Example: citewell doctor papers.idx")(doctor)
 
 
 def config(as_json: JsonOption = False) -> None:
@@ -52,15 +52,17 @@ def config(as_json: JsonOption = False) -> None:
         say(f"    {row.description}")
 
 
-def doctor(index: IndexOption = None, llm: LlmOption = None, as_json: JsonOption = False) -> None:
-    """Check the installation, the index and the models. Exit code 1: something needs attention.
+def doctor(
+    path: IndexArgument = None, index: IndexOption = None, llm: LlmOption = None, as_json: JsonOption = False
+) -> None:
+    """Check the installation, the index and the models, and repair what can be made again from the papers.
 
-    Search files that are lost or damaged are made again from the database when the index is opened; that is said,
-    and needs no attention.
+    Everything stored is compared with what it must agree with: counts, texts, vectors, keywords. Search files that
+    are lost, damaged or wrong are made again. Exit code 1: something still needs attention.
     """
     findings: list[Finding] = [
         {"name": "citewell", "ok": True, "detail": f"{version()}, Python {platform.python_version()}"},
-        *_check_collection(read_settings(index, llm)),
+        *_check_collection(read_settings(chosen_index(path, index), llm)),
     ]
     if as_json:
         emit(findings)
@@ -73,8 +75,9 @@ def doctor(index: IndexOption = None, llm: LlmOption = None, as_json: JsonOption
 
 def _check_collection(settings: "Settings") -> list[Finding]:
     try:
-        with collection(settings) as qa:
-            return [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in qa.check()]
+        with collection(settings) as qa, late_progress_bar() as progress:
+            checks = qa.check(repair=True, progress=progress)
+        return [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
     except CitewellError as exc:
         name = "index" if isinstance(exc, IndexStoreError) else "models"
         return [{"name": name, "ok": False, "detail": str(exc)}]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from index.location import index_exists, not_found
 
-from .output import note
+from .output import late_progress_bar, note
 
 if TYPE_CHECKING:
     from rag import PaperQA
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 
 
 def read_settings(
-    index: Path | None = None, llm: str | None = None, host: str | None = None, port: int | None = None
+    index: Path | None = None,
+    llm: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    embed_model: str | None = None,
+    passage_tokens: int | None = None,
 ) -> "Settings":
     """Load the settings; what the command line says (not None) beats every other source."""
     from rag.settings import load_settings
 
     given: dict[str, dict[str, Any]] = {
-        "index": {"path": index},
+        "index": {"path": index, "embed_model": embed_model, "passage_tokens": passage_tokens},
         "answering": {"llm": llm},
         "ui": {"host": host, "port": port},
     }
@@ -45,7 +50,8 @@ def collection(settings: "Settings", *, create: bool = False) -> Iterator["Paper
         raise not_found(path)
     from rag import PaperQA
 
-    qa = PaperQA.open(path, llm=settings.answering.llm, settings=settings)
+    with late_progress_bar() as progress:
+        qa = PaperQA.open(path, llm=settings.answering.llm, settings=settings, progress=progress)
     try:
         if qa.interrupted:
             note(f"Adding {qa.interrupted} was interrupted; what it had written is kept. Add it again to finish.")

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,7 +16,7 @@ import typer
 from index.text import strip_invisible
 
 if TYPE_CHECKING:
-    from index.ingest import Progress as ProgressCallback
+    from index.progress import Progress as ProgressCallback
 
 
 def version() -> str:
@@ -73,19 +73,52 @@ def progress_bar(start: str) -> "Iterator[ProgressCallback]":
     """Show a bar on stderr while something is counted; without a terminal, one line when it begins."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class SpeedColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
 
     console = Console(stderr=True)
     if not console.is_terminal:
         note(start)
         yield lambda done, total, message: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        SpeedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(escape(start), total=None)
 
         def update(done: int, total: int | None, message: str) -> None:
             bar.update(task, completed=done, total=total, description=escape(printable(message or start)))
+
+        yield update
+
+
+@contextmanager
+def late_progress_bar() -> "Iterator[ProgressCallback]":
+    """Show a bar from the moment something is told, for what usually takes no time."""
+    with ExitStack() as stack:
+        shown: list[ProgressCallback] = []
+
+        def update(done: int, total: int | None, message: str) -> None:
+            if not shown:
+                shown.append(stack.enter_context(progress_bar(message)))
+            shown[0](done, total, message)
 
         yield update
 

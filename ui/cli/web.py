@@ -48,5 +48,5 @@ def _may_take_example(qa: "PaperQA") -> bool:
     """Whether the collection is empty or an example that was not finished: nobody's own papers are mixed with it."""
     from index.bundled import bundled_papers
 
-    present = {paper.id for paper in qa.papers()} if len(qa) else set()
-    return present < {paper.id for paper in bundled_papers()}
+    bundled = {paper.id for paper in bundled_papers()}
+    return len(qa) < len(bundled) and (not len(qa) or {paper.id for paper in qa.papers()} < bundled)

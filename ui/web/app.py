@@ -61,6 +61,14 @@ def build_app(qa: Library) -> gr.Blocks:
                         autofocus=True,
                         elem_id="cw-box",
                     )
+                    where = gr.Textbox(
+                        label="Filter",
+                        show_label=False,
+                        placeholder="Filter papers: year>=2020 author:Chen venue:Nature tag:cs.LG",
+                        max_lines=1,
+                        container=False,
+                        elem_id="cw-filter",
+                    )
                     with gr.Row(elem_id="cw-actions", visible=False) as actions:
                         again = gr.Button("Ask again", size="sm")
                         fresh = gr.Button("New conversation", size="sm")
@@ -71,22 +79,22 @@ def build_app(qa: Library) -> gr.Blocks:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         answering = {"concurrency_limit": CONCURRENT_ANSWERS, "concurrency_id": "answers", **quiet}
 
-        def run(question: str, visit: Session) -> Iterator[list[Any]]:
-            for place, view in enumerate(respond(qa, question, visit)):
+        def run(question: str, filter_text: str, visit: Session) -> Iterator[list[Any]]:
+            for place, view in enumerate(respond(qa, question, visit, filter_text)):
                 yield _updates(view, box="" if place == 0 else view.unread or None)
 
-        def run_again(visit: Session) -> Iterator[list[Any]]:
-            for view in respond(qa, visit.take_back(), visit):
+        def run_again(filter_text: str, visit: Session) -> Iterator[list[Any]]:
+            for view in respond(qa, visit.take_back(), visit, filter_text):
                 yield _updates(view)
 
         def start_over(visit: Session) -> list[Any]:
             visit.leave()
             return [Session(), *_updates(View([], [], busy=False), box="")]
 
-        def answer(question: str) -> dict[str, Any]:
-            """Answer one question with exact citations, without memory of earlier ones."""
+        def answer(question: str, where: str = "") -> dict[str, Any]:
+            """Answer one question with exact citations, from the papers that pass a filter, without memory."""
             try:
-                return qa.ask(question).to_dict()
+                return qa.ask(question, where=where.strip() or None).to_dict()
             except (CitewellError, ValueError) as exc:
                 raise gr.Error(str(exc), print_exception=False) from exc
             except Exception as exc:
@@ -94,10 +102,10 @@ def build_app(qa: Library) -> gr.Blocks:
                 raise gr.Error(WENT_WRONG, print_exception=False) from exc
 
         gr.events.api(answer, api_name="ask", concurrency_limit=CONCURRENT_ANSWERS, concurrency_id="answers")
-        box.submit(run, [box, session], shown, **answering)
-        again.click(run_again, [session], shown, **answering)
+        box.submit(run, [box, where, session], shown, **answering)
+        again.click(run_again, [where, session], shown, **answering)
         for button in chosen:
-            button.click(run, [button, session], shown, **answering)
+            button.click(run, [button, where, session], shown, **answering)
         # Not on the queue: a stop must not wait behind the answer that it stops.
         box.stop(Session.stop, [session], None, queue=False, **quiet)
         # On the queue: it delivers in order, so that no view of the old conversation comes after the empty one.

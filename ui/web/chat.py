@@ -29,8 +29,8 @@ class Conversation(Protocol):
 
     answers: tuple[Answer, ...]
 
-    def stream(self, question: str, *, cancel: CancelToken | None = None) -> Iterator[Event]:
-        """Answer with the conversation so far in mind."""
+    def stream(self, question: str, where: str | None = None, *, cancel: CancelToken | None = None) -> Iterator[Event]:
+        """Answer from the papers that pass a filter, with the conversation so far in mind."""
         ...
 
 
@@ -46,8 +46,8 @@ class Library(Protocol):
         """Count the papers."""
         ...
 
-    def ask(self, question: str) -> Answer:
-        """Answer one question."""
+    def ask(self, question: str, *, where: str | None = None) -> Answer:
+        """Answer one question from the papers that pass a filter."""
         ...
 
     def chat(self) -> Conversation:
@@ -115,7 +115,7 @@ class View:
     unread: str = ""
 
 
-def respond(qa: Library, question: str, session: Session) -> Iterator[View]:
+def respond(qa: Library, question: str, session: Session, where: str = "") -> Iterator[View]:
     """Answer a question, one view per event; the first shows the question, the last the settled turn.
 
     A blank question changes nothing, nor does one that comes while another is being answered. Failures are
@@ -127,12 +127,14 @@ def respond(qa: Library, question: str, session: Session) -> Iterator[View]:
         qa: The papers to ask.
         question: What was typed.
         session: The visitor's conversation; changed in place.
+        where: Filter on papers, as text; "" for none.
     """
     if not question.strip() or session.running:
         yield _view(session)
         return
     cancel = session.running = CancelToken()
-    session.turns.append(Turn(number=len(session.turns) + 1, question=question, progress="Reading the question…"))
+    number, where = len(session.turns) + 1, where.strip()
+    session.turns.append(Turn(number, question, where=where, progress="Reading the question…"))
     place = len(session.turns) - 1
     try:
         yield _view(session)
@@ -153,7 +155,7 @@ def _answer(qa: Library, session: Session, cancel: CancelToken) -> Iterator[Turn
     try:
         if session.chat is None:
             session.chat = qa.chat()
-        for event in session.chat.stream(turn.question, cancel=cancel):
+        for event in session.chat.stream(turn.question, turn.where or None, cancel=cancel):
             turn = advance(turn, event)
             yield turn
     except (CitewellError, ValueError) as exc:

@@ -30,7 +30,7 @@ def render_turn(turn: Turn) -> str:
     return (
         f'<section class="cw-turn" id="cw-turn-{turn.number}" tabindex="-1" aria-label="Question {turn.number}"{busy}>'
         f'<h2 class="cw-question">{escape(shorten_question(turn.question))}</h2>'
-        f'<div class="cw-answer">{"".join(body)}</div></section>'
+        f'{_filter(turn.where)}<div class="cw-answer">{"".join(body)}</div></section>'
     )
 
 
@@ -53,6 +53,10 @@ def render_status(papers: int, answerer: str) -> str:
         return '<p class="cw-collection">No papers yet. Add some with <code>citewell add papers.jsonl</code></p>'
     count = f"{papers:,} paper{'' if papers == 1 else 's'}"
     return f'<p class="cw-collection"><b>{count}</b><span> · answers by: {escape(answerer)}</span></p>'
+
+
+def _filter(where: str) -> str:
+    return f'<p class="cw-filtered">Only papers with <code>{escape(where)}</code></p>' if where else ""
 
 
 def _settled(turn: Turn, answer: Answer) -> list[str]:

@@ -159,6 +159,7 @@ a.cw-marker:hover { color: var(--cw-on-accent); background: var(--cw-accent); }
   background: var(--cw-accent); animation: cw-pulse 1.4s ease-in-out infinite;
 }
 @keyframes cw-pulse { 50% { opacity: .25; } }
+.cw-filtered { margin: .25rem 0 .5rem; font-size: .8125rem; color: var(--cw-soft); overflow-wrap: anywhere; }
 .cw-note { margin-top: .75rem; color: var(--cw-soft); font-size: .9375rem; }
 .cw-answer .cw-card {
   border: 1px solid var(--cw-line); background: var(--cw-card); border-radius: 10px; padding: .875rem 1rem;
@@ -201,6 +202,14 @@ a.cw-marker:hover { color: var(--cw-on-accent); background: var(--cw-accent); }
 #cw-box button.stop-button {
   color: var(--cw-ink); background: var(--cw-tint); border: 1px solid var(--cw-line);
 }
+#cw-filter { margin-top: .5rem; border: 1px solid transparent; border-radius: 8px; background: transparent; }
+#cw-filter:hover { border-color: var(--cw-line); }
+#cw-filter:focus-within { border-color: var(--cw-accent); background: var(--cw-card); }
+#cw-filter textarea, #cw-filter input {
+  padding: .25rem .625rem !important; font-size: .8125rem; line-height: 1.5; color: var(--cw-ink);
+  background: transparent !important; border: 0 !important; box-shadow: none !important;
+}
+#cw-filter textarea::placeholder, #cw-filter input::placeholder { color: var(--cw-soft); opacity: 1; }
 #cw-actions { gap: .25rem !important; justify-content: flex-start; padding-top: .375rem; margin-left: -.5rem; }
 #cw-actions button {
   flex: 0 0 auto; width: auto; min-width: 0; background: none; border: 0; box-shadow: none; padding: .25rem .5rem;

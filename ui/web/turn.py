@@ -13,6 +13,7 @@ class Turn:
     Attributes:
         number: Place in the conversation, from 1; part of every HTML id.
         question: As it was asked.
+        where: The filter it was asked with, "" for none.
         progress: What is being done, for people; "" once it is over.
         sources: The papers that were retrieved, best first.
         sentences: The settled sentences, in order.
@@ -23,6 +24,7 @@ class Turn:
 
     number: int
     question: str
+    where: str = ""
     progress: str = ""
     sources: tuple[Source, ...] = ()
     sentences: tuple[AnswerSentence, ...] = ()
