@@ -223,7 +223,7 @@ class Ingest:
     def _recognise(self, source: int, paper: Paper, names: Sequence[str]) -> _Change | None:
         """Find the papers that a record is about, and return what it changes; None if nothing."""
         with self._database.reading() as db:
-            keys = _same_papers(db, paper, names)
+            keys = _same_papers(db, paper, names, source)
             if not keys:
                 self._counts["added"] += 1
                 stored = combine(_free_id(db, paper), [paper])
@@ -329,17 +329,24 @@ def papers_per_batch(encoder: Encoder) -> int:
     return max(1, encoder.bulk_size // 2)
 
 
-def _same_papers(db: sqlite3.Connection, paper: Paper, names: Sequence[str]) -> list[int]:
+def _same_papers(db: sqlite3.Connection, paper: Paper, names: Sequence[str], source: int) -> list[int]:
     """Return the keys of the stored papers that a record is about, the oldest first."""
     found = rows.find_names(db, names)
-    keys = sorted({key for name, key in found if not is_title_name(name)})
-    known = set(paper.names).union(*(rows.names_of(db, key) for key in keys))
-    for key in sorted({key for _, key in found}.difference(keys)):  # of the same title and first author
-        others = rows.names_of(db, key)
-        if not conflict(known, others):
-            keys.append(key)
-            known.update(others)
-    return sorted(keys)
+    if keys := sorted({key for name, key in found if not is_title_name(name)}):
+        return keys
+    alike = [key for key in sorted({key for _, key in found}) if not conflict(paper.names, rows.names_of(db, key))]
+    # Where its source has put the same record before, so that adding a file again changes nothing; else the oldest.
+    before = [key for key in alike if len(alike) > 1 and _has_record(db, key, source, paper)]
+    return (before or alike)[:1]
+
+
+def _has_record(db: sqlite3.Connection, key: int, source: int, paper: Paper) -> bool:
+    """Whether a source has said just this of a stored paper."""
+    stored = rows.read_paper(db, key)
+    if stored is None:
+        return False
+    records = [record.paper for record in rows.read_records(db, key, stored) if record.source == source]
+    return combine(stored.id, [paper]) in [combine(stored.id, [record]) for record in records]
 
 
 def _free_id(db: sqlite3.Connection, paper: Paper) -> str:

@@ -137,7 +137,7 @@ class Collection:
 
     def _take(self, source: str, record: Paper, counts: Counter, embedded: list) -> set:
         """Take one record; return the names of the papers that it changes, before and after."""
-        found = self._recognise(record)
+        found = self._recognise(source, record)
         before = [(k.paper.title, k.paper.abstract) for k in found]
         names = {name for known in found for name in known.ids | known.titles}
         if not found:
@@ -156,14 +156,12 @@ class Collection:
         self.texts.add(text)
         return names | known.ids | known.titles
 
-    def _recognise(self, record: Paper) -> list[Known]:
-        found = [known for known in self.known if known.ids & public_ids(record)]
-        ids = public_ids(record).union(*(known.ids for known in found))
-        for known in self.known:  # one by one: two that are alike by title can differ from each other
-            if known not in found and title_of(record) in known.titles and not differ(ids, known.ids):
-                found.append(known)
-                ids |= known.ids
-        return [known for known in self.known if known in found]
+    def _recognise(self, source: str, record: Paper) -> list[Known]:
+        if found := [known for known in self.known if known.ids & public_ids(record)]:
+            return found
+        similar = [k for k in self.known if title_of(record) in k.titles and not differ(public_ids(record), k.ids)]
+        before = [k for k in similar if any(s == source and alike(r, record, k.id) for s, r, _ in k.said)]
+        return (before or similar)[:1]
 
     def _combine(self, found: list[Known], source: str, record: Paper, counts: Counter) -> Known | None:
         """Put a record to what is known of its paper; None if it says nothing new."""
