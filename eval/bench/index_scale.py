@@ -265,7 +265,7 @@ def update(arguments: argparse.Namespace) -> dict[str, Any]:
     store.delete([paper.id for paper in new])
     store.add(gone, str(arguments.data))  # their vectors were kept: nothing is embedded
     return {
-        "add_one_ms": spread(taken),
+        "add_one": spread(taken),
         "visible_at_once": f"{visible} of {len(new)}",
         "delete_1000_s": round(deleted, 2),
     }
@@ -276,7 +276,7 @@ def rival_build(arguments: argparse.Namespace) -> dict[str, Any]:
     from . import rival
 
     store = PaperStore.open(_folder(arguments), _mix(arguments))
-    return rival.build(_fresh(arguments.out / "rival"), store)
+    return rival.build(_fresh(arguments.out / "rival"), store, arguments.data)
 
 
 def rival_query(arguments: argparse.Namespace) -> dict[str, Any]:
