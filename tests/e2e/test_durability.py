@@ -236,7 +236,7 @@ REINDEXING = {
         None,
     ),
     "before the change-over": ("index.reindex._change_over = die", False, 20),
-    "in the middle of the change-over": ("index.reindex.new_epoch = die", False, 20),
+    "in the middle of the change-over": ("index.reindex.read_generation = die", False, 20),
     "at the end of the change-over, before its commit": (
         "index.reindex._change_over = (lambda real: lambda *a: (real(*a), die()))(index.reindex._change_over)",
         False,

@@ -46,7 +46,7 @@ class SlowQA:
     def chat(self) -> "SlowQA":
         return self
 
-    def stream(self, question: str, *, cancel: CancelToken | None = None) -> Iterator[Event]:
+    def stream(self, question: str, where: str | None = None, *, cancel: CancelToken | None = None) -> Iterator[Event]:
         cancel = cancel or CancelToken()
         self.tokens.append(cancel)
         sources = (Source(self.papers[0], 1, 1.0, 0.5, 0.5, 0.5, 1, 1, 1),)
