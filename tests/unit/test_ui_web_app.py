@@ -68,7 +68,7 @@ def test_programs_see_one_endpoint(address: str) -> None:
 
 
 def test_the_endpoint_answers_as_json(address: str) -> None:
-    body = json.dumps({"data": ["Why?"]}).encode()
+    body = json.dumps({"data": ["Why?", "year>=2020"]}).encode()
     request = urllib.request.Request(f"{address}gradio_api/call/ask", body, {"Content-Type": "application/json"})
     event = get(request)["event_id"]  # type: ignore[arg-type]
     with urllib.request.urlopen(f"{address}gradio_api/call/ask/{event}") as response:
