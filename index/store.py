@@ -4,9 +4,9 @@ SQLite is the one source of truth: papers, what each source says of them, senten
 The FAISS file and the keyword folder are derived from it (:mod:`index.derived`) and stamped with the generation they
 reflect, so they can be lost, stale or damaged without a wrong result.
 
-Every change is one SQLite transaction and raises the generation. A process killed at any instant loses at most
-the batch it was embedding. One process writes at a time (:mod:`index.lock`); any number read, each from one
-consistent generation.
+Every change is one SQLite transaction and raises the generation. A process killed at any instant loses at most the
+encoder's ``bulk_size`` of papers that it was embedding and writing. One process writes at a time (:mod:`index.lock`);
+any number read, each from one consistent generation.
 """
 
 import json

@@ -8,21 +8,15 @@ import pytest
 from damage import drop_keywords, drop_vectors
 from fakes import HashEncoder
 from oracle import assert_search_is_exact, assert_sound
+from stores import WINDOW, details, paper, reopened
 
 import index.derived
 import index.vectors
 from index import database
 from index.keywords import KeywordIndex
 from index.lock import writer_lock
-from index.paper import Paper
 from index.store import PaperStore
 from index.vectors import VectorIndex
-
-WINDOW = 24
-
-
-def paper(number, text="It is about graphs.", **fields):
-    return Paper(f"id{number}", f"Title {number}", f"Abstract word{number}. {text}", **fields)
 
 
 @pytest.fixture
@@ -33,14 +27,6 @@ def folder(memory_path):
 @pytest.fixture
 def store(folder):
     return PaperStore.open(folder, HashEncoder(WINDOW), create=True)
-
-
-def reopened(folder):
-    return PaperStore.open(folder, HashEncoder(WINDOW))
-
-
-def details(store):
-    return {check.name: check.detail for check in store.check()}
 
 
 def meta(store):

@@ -9,20 +9,15 @@ import pytest
 from damage import drop_keywords, drop_vectors
 from fakes import HashEncoder
 from oracle import assert_search_is_exact, assert_sound, statuses
+from stores import WINDOW, paper, reopened
 
 import index.database
 import index.vectors
 from index.errors import IndexStoreError
-from index.paper import Paper
 from index.store import PaperStore
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-WINDOW = 24
 BATCH = 32
-
-
-def paper(number, text="It is about graphs.", **fields):
-    return Paper(f"id{number}", f"Title {number}", f"Abstract word{number}. {text}", **fields)
 
 
 @pytest.fixture
@@ -33,10 +28,6 @@ def folder(memory_path):
 @pytest.fixture
 def store(folder):
     return PaperStore.open(folder, HashEncoder(WINDOW), create=True)
-
-
-def reopened(folder):
-    return PaperStore.open(folder, HashEncoder(WINDOW))
 
 
 # -- a disk that is full, as SQLite and FAISS tell it ---------------------------------------------------------

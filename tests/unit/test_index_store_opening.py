@@ -8,18 +8,13 @@ import pytest
 from damage import DAMAGES, drop_keywords, drop_vectors
 from fakes import HashEncoder
 from oracle import assert_search_is_exact, assert_sound
+from stores import WINDOW, details, paper, reopened
 
 from index.errors import ConfigError, IndexCorruptError, IndexMismatchError, IndexNotFoundError, IndexStoreError
 from index.location import index_exists
 from index.paper import Paper
 from index.schema import FORMAT_VERSION
 from index.store import PaperStore
-
-WINDOW = 24
-
-
-def paper(number, text="It is about graphs.", **fields):
-    return Paper(f"id{number}", f"Title {number}", f"Abstract word{number}. {text}", **fields)
 
 
 @pytest.fixture
@@ -30,14 +25,6 @@ def folder(memory_path):
 @pytest.fixture
 def store(folder):
     return PaperStore.open(folder, HashEncoder(WINDOW), create=True)
-
-
-def reopened(folder):
-    return PaperStore.open(folder, HashEncoder(WINDOW))
-
-
-def details(store):
-    return {check.name: check.detail for check in store.check()}
 
 
 # -- what is mended -------------------------------------------------------------------------------------------
