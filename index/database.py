@@ -23,6 +23,7 @@ from .schema import FORMAT_VERSION, PASSAGE_TRIGGER, TABLES, computed_tables
 # taken for those of another whose database was copied over its own.
 _GENERATIONS_PER_INDEX = 2**32
 _ADDING = "adding "  # before the name of a source, in the manifest
+_TUNING = "tuning"  # the entry of the manifest with the settings that belong to the collection
 _BUSY_TIMEOUT_S = 30
 _MAX_IDLE = 8
 
@@ -172,6 +173,45 @@ def set_meta(db: sqlite3.Connection, key: str, value: str | None) -> None:
         db.execute("DELETE FROM meta WHERE key = ?", (key,))
     else:
         db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def tuning_of(folder: Path, meta: Mapping[str, str]) -> dict[str, bool | float]:
+    """Return the settings that an index keeps with it, by name; {} if there are none. What they mean is not known here.
+
+    Raises:
+        IndexCorruptError: If the entry of the manifest is not a JSON object of numbers and truth values.
+    """
+    try:
+        kept = json.loads(meta.get(_TUNING, "{}"))
+    except ValueError as exc:
+        raise _unusable_tuning(folder, meta) from exc
+    if not isinstance(kept, dict) or not all(isinstance(value, (bool, int, float)) for value in kept.values()):
+        raise _unusable_tuning(folder, meta)
+    return kept
+
+
+def tuning_at(folder: Path) -> dict[str, bool | float]:
+    """Return what :func:`tuning_of` does for the index in ``folder``, without opening anything else of it.
+
+    Raises:
+        IndexNotFoundError: If there is no index.
+        IndexCorruptError: If the database or the entry is damaged.
+    """
+    database = Database(folder)
+    try:
+        with database.reading() as db:
+            return tuning_of(folder, read_meta(db))
+    finally:
+        database.close()
+
+
+def set_tuning(db: sqlite3.Connection, kept: Mapping[str, bool | float]) -> None:
+    """Write the settings that an index keeps with it; none removes the entry."""
+    set_meta(db, _TUNING, json.dumps(dict(kept), sort_keys=True) if kept else None)
+
+
+def _unusable_tuning(folder: Path, meta: Mapping[str, str]) -> IndexCorruptError:
+    return not_ours(folder, f"its manifest lacks a usable entry: tuning is {meta[_TUNING]!r}")
 
 
 def unfinished_sources(meta: Mapping[str, str]) -> set[str]:

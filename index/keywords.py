@@ -177,6 +177,14 @@ class KeywordIndex:
         ranked = sorted(zip(hits, keys, strict=True), key=lambda pair: (-pair[0][0], pair[1]))
         return [int(key) for _, key in ranked]
 
+    def search_near(self, term: str, limit: int) -> list[int]:
+        """Return the keys of papers that hold a term one slip away: a letter more, less, other, or two exchanged."""
+        limit = min(limit, len(self))
+        if not limit:
+            return []
+        query = tantivy.Query.fuzzy_term_query(self._index.schema, "terms", term, 1, transposition_cost_one=True)
+        return self._ranked(query, limit)
+
     def document_frequencies(self, terms: Iterable[str]) -> dict[str, int]:
         """Return how many papers hold each term. Deleted papers are not counted."""
         if self._index is None:

@@ -12,11 +12,13 @@ any number read, each from one consistent generation.
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -37,9 +39,11 @@ from .readers import Rejected
 from .reindex import change_over, embed_anew, renew_terms
 from .rows import Keys, StoredPaper
 from .schema import FORMAT_VERSION
-from .terms import analysis
+from .terms import analysis, one_slip_apart
 from .vectors import Mask
 
+SHORTEST_SLIP = 6  # letters of a term that may be mistyped
+SLIPS_LOOKED_AT = 20  # papers with a term one slip away
 _FILTERS_KEPT = 32
 
 
@@ -93,7 +97,7 @@ class PaperStore:
         create: bool = False,
         passage_tokens: int | None = None,
         tell: Progress | None = None,
-    ) -> "PaperStore":
+    ) -> Self:
         """Open the index in ``folder``, checking that it fits; derived files are mended when they need it.
 
         Args:
@@ -206,6 +210,39 @@ class PaperStore:
             total=total,
         )
 
+    def respelled(self, terms: Sequence[str]) -> dict[str, str]:
+        """Return for terms that no paper holds the term, one slip away, that the most papers hold, where there is one.
+
+        Args:
+            terms: From :func:`index.terms.question_terms`. Short ones and those with digits are left as they are: one
+                slip away from those is another name.
+        """
+        found: dict[str, str] = {}
+        with self._searching() as (derived, db):
+            for term in terms:
+                if len(term) < SHORTEST_SLIP or not term.isalpha():
+                    continue
+                keys = derived.keywords.search_near(term, SLIPS_LOOKED_AT)
+                papers = rows.load_papers(db, keys, self.encoder.dimension).values()
+                near = Counter(t for paper in papers for t in paper.terms if one_slip_apart(t, term))
+                if near:
+                    found[term] = min(near, key=lambda t: (-near[t], t))
+        return found
+
+    def document_frequency(self, terms: Sequence[str]) -> tuple[dict[str, int], int]:
+        """Return in how many papers each term is, and the number of papers."""
+        with self._searching() as (derived, db):
+            return derived.keywords.document_frequencies(terms), self._count_papers(db)
+
+    def tuning(self) -> dict[str, bool | float]:
+        """Return the settings that belong to this collection, by name; {} if there are none.
+
+        Raises:
+            IndexCorruptError: If what is stored cannot be read.
+        """
+        with self._database.reading() as db:
+            return database.tuning_of(self.folder, read_meta(db))
+
     def check(self, *, repair: bool = False, tell: Progress | None = None) -> list[Check]:
         """Examine everything that is stored; see ``citewell doctor``.
 
@@ -292,6 +329,20 @@ class PaperStore:
             keys = {key for paper_id in ids if (key := rows.find_key(db, paper_id)) is not None}
             rows.delete_papers(db, sorted(keys))
         return len(keys)
+
+    def tune(self, values: Mapping[str, bool | float | None]) -> None:
+        """Keep settings with this collection; reindexing leaves them as they are. They are not checked here.
+
+        Args:
+            values: By name; None removes one. Those that are not named stay.
+
+        Raises:
+            IndexLockedError: If another process is writing.
+            IndexCorruptError: If what is stored cannot be read.
+        """
+        with self._write_lock, writer_lock(self.folder), self._database.writing(visible=False) as db:
+            kept = {**database.tuning_of(self.folder, read_meta(db)), **values}
+            database.set_tuning(db, {name: value for name, value in kept.items() if value is not None})
 
     def reindex(self, encoder: Encoder, passage_tokens: int | None = None, progress: Progress | None = None) -> None:
         """Embed every paper with another model or other passage settings, and change to it at the end.
@@ -408,6 +459,7 @@ def _checked_manifest(
         int(meta["generation"]), int(meta["logged_since"]), int(meta["vectors_since"])
     except (KeyError, ValueError, TypeError) as exc:
         raise database.not_ours(folder, f"its manifest lacks a usable entry: {exc}") from exc
+    database.tuning_of(folder, meta)  # raises if it cannot be used
     asked = encoder.identity
     if built != asked:
         differing = [name for name in asked if built.get(name) != asked[name]]

@@ -95,3 +95,18 @@ def fold_words(text: str) -> str:
 
 def _without_accents(run: re.Match[str]) -> str:
     return "".join(c for c in run[0] if not unicodedata.combining(c))
+
+
+def one_slip_apart(one: str, other: str) -> bool:
+    """Whether one letter more, less or other, or two neighbours exchanged, makes one word of the other.
+
+    That is a distance of 1 in Damerau, *A technique for computer detection and correction of spelling errors*, 1964.
+    """
+    if one == other or abs(len(one) - len(other)) > 1:
+        return False
+    shorter, longer = sorted((one, other), key=len)
+    at = next((n for n, (a, b) in enumerate(zip(shorter, longer, strict=False)) if a != b), len(shorter))
+    if len(shorter) < len(longer):
+        return shorter[at:] == longer[at + 1 :]
+    exchanged = shorter[at : at + 2] == longer[at : at + 2][::-1] and shorter[at + 2 :] == longer[at + 2 :]
+    return shorter[at + 1 :] == longer[at + 1 :] or exchanged

@@ -5,13 +5,14 @@ versioned by :data:`SCHEMA_VERSION`.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from index.paper import Paper
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_SINCE_2: Final = {"since": 2}  # of a field that answers saved by version 1 lack
 
 Status = Literal["answered", "partial", "refused"]
 
@@ -46,12 +47,14 @@ class AnswerSentence:
         support: The best support of its citations, 0 to 1.
         citations: What it rests on, in order of marker.
         label: Name of the paper to show in front of the sentence, "" for none.
+        highlight: Half-open span of ``text`` that is the answer itself (a number, a name), where that is sure.
     """
 
     text: str
     support: float
     citations: tuple[Citation, ...]
     label: str = ""
+    highlight: tuple[int, ...] | None = field(default=None, metadata=_SINCE_2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Source:
         dense_rank: Place by meaning alone, from 1 (the best over the wordings searched); None when not a candidate.
         keyword_rank: Place by keywords alone, likewise.
         marker: The paper's number in the answer; None when it is not cited.
+        evidence_score: How surely the evidence reader finds the question answered in it, 0 to 1; None when it was not
+            read.
     """
 
     paper: Paper
@@ -94,6 +99,7 @@ class Source:
     dense_rank: int | None
     keyword_rank: int | None
     marker: int | None = None
+    evidence_score: float | None = field(default=None, metadata=_SINCE_2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +191,9 @@ class Answer:
         """
         if not isinstance(data, Mapping):
             raise ValueError(f"not an answer: a {type(data).__name__}, an object is needed")
-        if data.get("schema_version") != SCHEMA_VERSION:
-            raise ValueError(f"schema_version is {data.get('schema_version')!r}, this version reads {SCHEMA_VERSION}")
+        version = data.get("schema_version")
+        if version not in (1, SCHEMA_VERSION):
+            raise ValueError(f"schema_version is {version!r}, this version reads 1 to {SCHEMA_VERSION}")
         known = {name: value for name, value in data.items() if name not in ("schema_version", "text")}
         answer: Answer = _from_json(cls, known, "")
         return answer
@@ -228,6 +235,8 @@ def _from_json(kind: Any, value: Any, where: str) -> Any:
 def _dataclass_from_json(kind: Any, value: Any, where: str) -> Any:
     _check(isinstance(value, Mapping), where, value, "an object")
     hints, prefix = get_type_hints(kind), f"{where}." if where else ""
+    later = {f.name: f.default for f in fields(kind) if "since" in f.metadata}
+    value = {**later, **value}
     if differing := sorted(map(str, hints.keys() ^ value.keys())):
         what = "is missing" if differing[0] in hints else "is not known"
         raise ValueError(f"not an answer: {prefix}{differing[0]} {what}")

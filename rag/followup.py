@@ -15,7 +15,7 @@ from index.terms import question_terms
 
 from .names import mentions
 from .question import Form, form_of
-from .retrieval import Hit, Retriever, fused_score
+from .retrieval import Hit, Retriever
 from .safety import strip_markers
 
 _POINTS_BACK = re.compile(
@@ -106,7 +106,7 @@ def _belongs(question: str, spoken_of: Hit, retriever: Retriever, where: Where |
     if sure and form is not Form.LIST:
         return True
     best = found.hits[0].source.score if found.hits else 0.0
-    return fused_score(found.query, spoken_of.stored) >= BELONGS * best
+    return retriever.score(found.query, spoken_of.stored) >= BELONGS * best
 
 
 def _spoken_of(answer: str, retriever: Retriever, where: Where | None) -> Hit | None:

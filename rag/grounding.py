@@ -1,36 +1,39 @@
 """Check the sentences a language model wrote against the abstracts. Writes nothing itself.
 
-A sentence is kept when one or two sentences of one abstract, its quotes, are close to it in meaning, and
+A sentence is kept when one or two sentences of one abstract, its quotes, support it: the evidence reader's support head
+and closeness in meaning and words say so together, and nothing in it contradicts the quotes (:mod:`rag.claims`):
 
-- every number in it stands in the quotes: digits, and the words zero to twelve, "three" and "3" being the same;
+- every number in it stands in the quotes: digits, and the words zero to twelve, "three" and "3" being the same, with
+  the same unit where both have one;
 - every name in it (a word with inner capitals, with digits or in capitals anywhere; a capitalised word unless it opens
   the sentence) stands in the *title or abstract* of the cited paper, see :func:`rag.names.mentions`: a quote often
   says "our method" where the sentence has to name it;
-- it is negated (not, no, never, without, n't, cannot, fails to, neither, nor, none) exactly when its quotes are.
+- it is negated (not, no, never, without, n't, cannot, fails to, neither, nor, none) exactly when its quotes are;
+- no word of it has its opposite in its place ("higher", "lower").
 
-Not checked: what a number or a name is said of, what a negation denies, units, ordinals, number words beyond twelve,
-a capitalised word that opens the sentence, antonyms (faster, slower), and who does what to whom. The score is a
-similarity, not a proof; it is shown as such.
+Not checked by rule: what a number or a name is said of, what a negation denies, ordinals, number words beyond twelve, a
+capitalised word that opens the sentence, and who does what to whom; of these only the reader has a notion. The score is
+not a proof; it is shown as such.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from index.embedding.encoder import Encoder, Vectors
 from index.sentences import sentence_spans
-from index.terms import STOP_WORDS
 
 from .answer import AnswerSentence, DroppedSentence
 from .citations import Markers, cite
-from .evidence.reader import PaperEvidence
+from .claims import contradiction
+from .evidence.reader import EvidenceReader, PaperEvidence, probability
 from .names import mentions
-from .retrieval import term_set
+from .retrieval import Query, term_set
 from .safety import MARKER, MARKER_RUN, strip_markers
 
 MIN_SUPPORT = 0.5
 _MARKER_BONUS = 0.05  # the paper the model named itself wins a close race
 _SECOND_QUOTE = 0.9  # a second quote is cited when it comes this near to the first
+_PAPERS_JUDGED = 2  # the nearest ones are read; a third hardly ever holds the support
 _MAX_RANGE = 20  # a model that writes [1-9999] means nothing by it
 
 _THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S | re.I)
@@ -38,24 +41,6 @@ _THINKING_END = re.compile(r"</think(?:ing)?>", re.I)
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _GLUED_MARKER = re.compile(rf"""([.!?…。！？]["'”’)]*)(?={MARKER.pattern})""", re.I)
 _TERMINATOR = re.compile(r"""[.!?…。！？]+["'”’)\]*_」』）]*$""")
-
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_NUMBER_WORDS = {
-    word: str(value)
-    for value, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
-}
-# "One" is a number unless it stands for a thing or a person: one of them, this one, one another, no one, one can.
-_NUMBER_WORD = re.compile(
-    rf"\b(?<!no )(?<!this )(?<!that )(?<!the )(?<!each )(?<!every )(?<!another )(?<!which )one\b"
-    rf"(?! of\b| another\b| can\b| may\b| might\b| must\b| should\b|['’]s\b)"
-    rf"|\b(?:{'|'.join(word for word in _NUMBER_WORDS if word != 'one')})\b",
-    re.I,
-)
-_NAME = re.compile(r"\b(?:[A-Za-z]*[A-Z]{2,}\w*|\w*[a-z][A-Z]\w*|[A-Za-z]+-?\d\w*)\b")
-_WORD = re.compile(r"[^\W_]+")
-_NEGATION = re.compile(
-    r"\b(?:not(?! only\b)|no(?!\. ?\d)|never|without|cannot|neither|nor|none|fail(?:s|ed|ing)? to)\b|n['’]t\b", re.I
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +93,26 @@ def ends_whole(sentence: str) -> bool:
 
 
 def ground(
-    sentence: str, evidence: Sequence[PaperEvidence], encoder: Encoder, markers: Markers
+    sentence: str,
+    evidence: Sequence[PaperEvidence],
+    reader: EvidenceReader,
+    make_query: Callable[[str], Query],
+    markers: Markers,
 ) -> AnswerSentence | DroppedSentence:
     """Attach citations to one sentence, or say why it is dropped.
 
     Args:
         sentence: As the model wrote it, with its own markers, which are only a hint.
         evidence: The papers in the prompt; number ``i + 1`` is ``evidence[i]``.
-        encoder: Embeds the sentence.
+        reader: Judges whether the nearest papers support the sentence.
+        make_query: Puts the sentence into the form that the reader needs.
         markers: Gives cited papers their numbers.
     """
     text = strip_markers(sentence)
     if len(term_set(text)) < 2:
         return DroppedSentence(text or sentence, "it says nothing that could be checked", 0.0)
-    vector = encoder.embed_queries([text])[0]
-    quotes = sorted(_quotes(text, vector, evidence, _papers_named(sentence)), key=lambda quote: -quote.score)
+    query = make_query(text)
+    quotes = _judged(_quotes(query, evidence, _papers_named(sentence)), query, evidence, reader)
     if not quotes:
         return DroppedSentence(text, "no abstract was retrieved", 0.0)
     best = quotes[0]
@@ -148,33 +138,23 @@ def _what_differs(text: str, found: PaperEvidence, chosen: Sequence[_Quote]) -> 
     """Return why the chosen quotes do not support ``text``, "" if they do."""
     stored = found.hit.stored
     quoted = " ".join(stored.paper.abstract[slice(*stored.sentences[quote.sentence])] for quote in chosen)
-    given = set(_numbers(quoted).values())
-    for written, number in _numbers(text).items():
-        if number not in given:
-            return f"the nearest sentence does not give the number {written}"
-    for name in _names(text):
-        if not mentions(stored.paper, name):
-            return f"the paper does not mention {name}"
-    negated, negated_there = _NEGATION.search(text), _NEGATION.search(quoted)
-    if negated and not negated_there:
-        return f"it says “{negated[0]}”, and the nearest sentence has no negation"
-    if negated_there and not negated:
-        return f"the nearest sentence says “{negated_there[0]}”, and it has no negation"
-    return ""
+    return contradiction(text, quoted, mentioned=lambda name: mentions(stored.paper, name))
 
 
-def _numbers(text: str) -> dict[str, str]:
-    """Return the numbers of a text: as written, and in digits without thousands separators."""
-    numbers = {n: re.sub(r",(?=\d{3}(?!\d))", "", n) for n in _NUMBER.findall(text)}
-    return numbers | {word: _NUMBER_WORDS[word.lower()] for word in _NUMBER_WORD.findall(text)}
-
-
-def _names(text: str) -> list[str]:
-    words = list(_WORD.finditer(text))[1:]  # the first word has a capital in any case
-    plain = [
-        w[0] for w in words if len(w[0]) > 1 and w[0].isalpha() and w[0].istitle() and w[0].lower() not in STOP_WORDS
+def _judged(
+    quotes: Sequence[_Quote], query: Query, evidence: Sequence[PaperEvidence], reader: EvidenceReader
+) -> list[_Quote]:
+    """Return the quotes of the nearest papers, each scored half by closeness and half by the reader, best first."""
+    nearest = list(dict.fromkeys(quote.paper for quote in sorted(quotes, key=lambda quote: -quote.score)))[
+        :_PAPERS_JUDGED
     ]
-    return [*_NAME.findall(text), *plain]
+    readings = dict(zip(nearest, reader.judge(query, [evidence[at].hit.stored for at in nearest]), strict=True))
+    judged = [
+        replace(q, score=0.5 * q.score + 0.5 * probability(float(readings[q.paper].support[q.sentence])))
+        for q in quotes
+        if q.paper in readings
+    ]
+    return sorted(judged, key=lambda quote: -quote.score)
 
 
 def _papers_named(sentence: str) -> set[int]:
@@ -187,19 +167,14 @@ def _papers_named(sentence: str) -> set[int]:
     return named
 
 
-def _quotes(
-    text: str,
-    vector: Vectors,
-    evidence: Sequence[PaperEvidence],
-    named: set[int],
-) -> list[_Quote]:
-    """Score every retrieved sentence: half meaning, half the share of the text's words it holds."""
-    words = term_set(text)
+def _quotes(query: Query, evidence: Sequence[PaperEvidence], named: set[int]) -> list[_Quote]:
+    """Score every retrieved sentence by closeness: half meaning, half the share of the text's words it holds."""
+    words = term_set(query.text)
     quotes = []
     for number, found in enumerate(evidence):
         stored = found.hit.stored
         title = term_set(stored.paper.title)
-        similarity = stored.sentence_vectors @ vector
+        similarity = stored.sentence_vectors @ query.vector
         for index, (start, end) in enumerate(stored.sentences):
             share = len(words & (term_set(stored.paper.abstract[start:end]) | title)) / len(words)
             score = 0.5 * float(similarity[index]) + 0.5 * share + (_MARKER_BONUS if number in named else 0.0)

@@ -11,17 +11,19 @@ from index.filters import Where
 from index.paper import Paper
 from index.store import PaperStore
 
-from .answer import Answer, Trace
+from .answer import Answer, Source, Trace
 from .answering.evidence_answerer import compose
-from .answering.llm_answerer import Draft, LanguageModel, LLMAnswerer
+from .answering.llm_answerer import PROMPT_PAPERS, Draft, LanguageModel, LLMAnswerer
 from .answering.selection import Selection, select
 from .citations import Markers
 from .events import CancelToken, Done, Event, Sources, Status
-from .evidence.reader import EvidenceReader
+from .evidence.gathering import gather, gather_parts
+from .evidence.reader import EvidenceReader, PaperEvidence
 from .followup import refer
-from .question import form_of
+from .question import Form, form_of, parts_of
 from .refusal import Answerability, answerability
-from .retrieval import Hit, Retrieval, Retriever, marked
+from .reranking import read, rerank
+from .retrieval import Retrieval, Retriever, marked
 from .settings import Settings
 
 NEAREST_ON_REFUSAL = 3
@@ -59,7 +61,14 @@ class Pipeline:
         self._llm = llm
         self._settings = settings
         self._threshold = settings.refusal.threshold
-        self._retriever = Retriever(store, settings.retrieval.candidates)
+        self._retriever = Retriever(store, settings.retrieval.candidates, keywords=settings.retrieval.keywords)
+
+    def search(self, query: str, k: int, where: Where | None) -> list[Source]:
+        """Return the ``k`` best papers, the first ones in the order that the reader finds."""
+        depth = self._settings.retrieval.similarity_top_k
+        retrieval = self._retriever.retrieve([(query, 1.0)], max(k, depth), where)
+        found, rest = rerank(read(self._reader, retrieval.query, retrieval.hits, depth), retrieval.hits[depth:])
+        return [hit.source for hit in (*(hit for hit, _ in found), *rest)][:k]
 
     def run(
         self,
@@ -88,10 +97,13 @@ class Pipeline:
         clock.stage("search")
         yield Sources(marked(retrieval.hits, {}))
 
+        yield Status("read", "Reading the nearest papers")
         form = form_of(question)
-        evidence = self._reader.read(retrieval.query, retrieval.hits, form)
+        retrieval, evidence = self._read(retrieval, form, alone=not reference.depends)
         selection = select(form, retrieval.query, evidence, k)
-        verdict = answerability(retrieval.query, retrieval.names, selection.papers, follow_up=reference.depends)
+        verdict = answerability(
+            retrieval.query, retrieval.names, selection.papers, selection.form, follow_up=reference.depends
+        )
         clock.stage("read")
         trace = Trace(
             standalone_question=reference.text,
@@ -108,17 +120,19 @@ class Pipeline:
             return
 
         draft = Draft()
+        selection, lacking = self._cover_parts(question, selection)
         if self._llm is not None:
             yield Status("write", f"{self._llm.name} is writing")
-            writer = LLMAnswerer(self._llm, self._store.encoder, self._settings.answering.max_new_tokens)
+            tokens = self._settings.answering.max_new_tokens
+            writer = LLMAnswerer(self._llm, self._reader, self._retriever.query, tokens)
             said_before = history if reference.depends else ()
             yield from writer.write(question, evidence, draft, cancel, markers, said_before)
             if draft.sentences:
                 trace = replace(trace, answerer=self._llm.name)
         if not draft.sentences and not draft.stopped:
-            yield from self._quote(selection, draft, cancel, markers)
+            yield from self._quote(question, selection, draft, cancel, markers)
         clock.stage("write")
-        reason = "Stopped before the end." if draft.stopped else draft.incomplete or verdict.gap()
+        reason = "Stopped before the end." if draft.stopped else draft.incomplete or verdict.gap() or lacking
         cited = {c.paper_id: c.marker for sentence in draft.sentences for c in sentence.citations}
         yield Done(
             Answer(
@@ -131,6 +145,29 @@ class Pipeline:
                 trace=replace(trace, prompt=draft.prompt, notes=tuple(draft.notes), timings_ms=clock.timings),
             )
         )
+
+    def _read(self, retrieval: Retrieval, form: Form, *, alone: bool) -> tuple[Retrieval, list[PaperEvidence]]:
+        """Read the best papers, more for a list than for a single answer, and put them in their new order.
+
+        If the question does not stand alone the order stays: the reader sees only the question's own words.
+        """
+        depth = len(retrieval.hits) if form is not Form.SINGLE else self._settings.evidence.papers_read
+        if self._llm is not None:
+            depth = max(depth, PROMPT_PAPERS)
+        found, rest = read(self._reader, retrieval.query, retrieval.hits, depth), list(retrieval.hits[depth:])
+        if alone and self._settings.retrieval.rerank:
+            found, rest = rerank(found, rest)
+        hits = (*(hit for hit, _ in found), *rest)
+        return replace(retrieval, hits=hits), gather(retrieval.query, found, form, alone=alone)
+
+    def _cover_parts(self, question: str, selection: Selection) -> tuple[Selection, str]:
+        """Look for each part of a question that asks several things of one paper; tell which parts are not answered."""
+        parts = parts_of(question)
+        if len(parts) == 1 or selection.form is not Form.SINGLE or not selection.papers:
+            return selection, ""
+        evidence, lacking = gather_parts(selection.papers[0], [self._retriever.query(p) for p in parts], self._reader)
+        told = " ".join(f"“{part.rstrip('?')}?”" for part in lacking)
+        return replace(selection, papers=(evidence,)), f"Not found in the paper: {told}" if lacking else ""
 
     def _explain(
         self, question: str, verdict: Answerability, found: Retrieval, kept: Retrieval, where: Where | None
@@ -146,9 +183,11 @@ class Pipeline:
                 return "No paper passes the filter; the nearest papers outside it are shown.", _papers(outside)
         return "The collection is empty. Add papers: citewell add FILE", ()
 
-    def _quote(self, selection: Selection, draft: Draft, cancel: CancelToken, markers: Markers) -> Iterator[Event]:
+    def _quote(
+        self, question: str, selection: Selection, draft: Draft, cancel: CancelToken, markers: Markers
+    ) -> Iterator[Event]:
         settings = self._settings.evidence
-        for sentence in compose(selection, markers, settings.max_words, settings.max_sentences):
+        for sentence in compose(question, selection, markers, settings.max_words, settings.max_sentences):
             if cancel.cancelled:
                 draft.stopped = True
                 return
@@ -162,5 +201,5 @@ def _papers(retrieval: Retrieval) -> tuple[Paper, ...]:
 def _without(retrieval: Retrieval, paper_id: str, k: int) -> Retrieval:
     """Leave out a paper and close the ranks."""
     kept = [hit for hit in retrieval.hits if hit.source.paper.id != paper_id][:k]
-    hits = [Hit(replace(hit.source, rank=rank), hit.stored) for rank, hit in enumerate(kept, start=1)]
+    hits = [replace(hit, source=replace(hit.source, rank=rank)) for rank, hit in enumerate(kept, start=1)]
     return replace(retrieval, hits=tuple(hits))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from .answering.llm_answerer import LanguageModel
     from .chat import ChatSession
+    from .evidence.reader import EvidenceReader
     from .pipeline import Pipeline
     from .settings import Settings
 
@@ -54,9 +55,11 @@ class PaperQA:
         self._encoder = encoder
         self._llm = llm
         self._lock = threading.Lock()
-        self._pipeline_lock = threading.Lock()  # held while a language model loads: nobody else has to wait for that
+        # A lock each: while a language model loads, nobody else has to wait for that.
+        self._reader_lock, self._writer_lock = threading.Lock(), threading.Lock()
         self._store: PaperStore | None = None
-        self._pipeline: Pipeline | None = None
+        self._reader: EvidenceReader | None = None
+        self._writer: LanguageModel | None = None
 
     @classmethod
     def open(
@@ -69,6 +72,8 @@ class PaperQA:
         progress: "Progress | None" = None,
     ) -> "PaperQA":
         """Open the index at ``path``; it is made by the first :meth:`add`.
+
+        Settings that belong to the collection (:meth:`tune`) take the place of those that ``settings`` has by default.
 
         Args:
             path: The index folder. There may be no index in it yet, nor a folder.
@@ -192,10 +197,15 @@ class PaperQA:
             ValueError: If the query is empty or too long, or ``k`` is less than 1.
         """
         query, k = self._checked(query, k)
+        from .pipeline import Pipeline
         from .retrieval import Retriever
 
-        retriever = Retriever(self._need_store(), self._settings.retrieval.candidates)
-        return [hit.source for hit in retriever.retrieve([(query, 1.0)], k, parse_where(where)).hits]
+        store, parsed = self._need_store(), parse_where(where)
+        settings = self._tuned(store)
+        if settings.retrieval.rerank:
+            return Pipeline(store, self._need_reader(), None, settings).search(query, k, parsed)
+        retriever = Retriever(store, settings.retrieval.candidates, keywords=settings.retrieval.keywords)
+        return [hit.source for hit in retriever.retrieve([(query, 1.0)], k, parsed).hits]
 
     def check(self, *, repair: bool = False, progress: "Progress | None" = None) -> "list[Check]":
         """Examine the index: database, papers, vectors, keywords, unfinished work.
@@ -207,6 +217,25 @@ class PaperQA:
             progress: Told while that takes long.
         """
         return self._need_store().check(repair=repair, tell=progress)
+
+    def tune(self, values: Mapping[str, bool | float | None]) -> None:
+        """Keep settings with this collection, for every later run; the next question is answered by them.
+
+        They take the place of defaults: arguments, environment and settings file go before them.
+
+        Args:
+            values: By name, of ``refusal.threshold``, ``retrieval.keywords`` and ``retrieval.rerank``; None removes
+                what was kept. Those that are not named stay.
+
+        Raises:
+            ConfigError: If a name is none of these or a value is not allowed.
+            IndexNotFoundError: If there is no index yet.
+            IndexLockedError: If another process is writing.
+        """
+        from .settings import check_tuning
+
+        check_tuning(values)
+        self._need_store().tune(values)
 
     @property
     def embed_model(self) -> str:
@@ -273,8 +302,7 @@ class PaperQA:
         question, k = self._checked(question, self._settings.retrieval.similarity_top_k if k is None else k)
         messages = _checked_history(history)
         parsed = parse_where(where)
-        pipeline = self._need_pipeline()
-        return pipeline.run(question, messages, parsed, k, cancel or CancelToken(), Markers(taken))
+        return self._make_pipeline().run(question, messages, parsed, k, cancel or CancelToken(), Markers(taken))
 
     async def aask(
         self, question: str, history: History = None, where: WhereLike = None, k: int | None = None
@@ -357,8 +385,10 @@ class PaperQA:
             if self._store is not None:
                 self._store.close()
             self._store = None
-        with self._pipeline_lock:
-            self._pipeline = None
+        with self._reader_lock:
+            self._reader = None
+        with self._writer_lock:
+            self._writer = None
 
     def _checked(self, question: str, k: int) -> tuple[str, int]:
         if k < 1:
@@ -381,20 +411,35 @@ class PaperQA:
             raise not_found(self.path)
         return self._open_store(create=False)
 
-    def _need_pipeline(self) -> "Pipeline":
+    def _make_pipeline(self) -> "Pipeline":
         store = self._need_store()
-        from .evidence.similarity import SimilarityReader
         from .pipeline import Pipeline
 
-        with self._pipeline_lock:
-            if self._pipeline is None:
-                llm = self._llm
-                if isinstance(llm, str):
-                    from .answering.local_llm import LocalLLM
+        return Pipeline(store, self._need_reader(), self._need_writer(), self._tuned(store))
 
-                    llm = LocalLLM(llm, self._settings.answering.device)
-                self._pipeline = Pipeline(store, SimilarityReader(), llm, self._settings)
-            return self._pipeline
+    def _need_reader(self) -> "EvidenceReader":
+        from .evidence.loading import load_reader
+
+        with self._reader_lock:
+            if self._reader is None:
+                self._reader = load_reader(self._settings, self._encoder.identity.get("digest", ""))
+            return self._reader
+
+    def _need_writer(self) -> "LanguageModel | None":
+        if not isinstance(self._llm, str):
+            return self._llm
+        from .answering.local_llm import LocalLLM
+
+        with self._writer_lock:
+            if self._writer is None:
+                self._writer = LocalLLM(self._llm, self._settings.answering.device)
+            return self._writer
+
+    def _tuned(self, store: "PaperStore") -> "Settings":
+        """Return the settings with those that the collection keeps; another process may just have changed them."""
+        from .settings import tuned
+
+        return tuned(self._settings, store.tuning(), self.path)
 
 
 def _encoder(embed_model: "str | BaseEmbedding | Encoder | None", settings: "Settings") -> "Encoder":

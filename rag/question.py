@@ -20,6 +20,18 @@ _CONTRASTS = re.compile(
     r"\bdo(?:es)? (?:each|both)\b|\brespectively\b|\bin \w+ and (?:what|how|which)? ?in \w+"
     r"|\b(?:which|what|how)\b.* paper and (?:which|what|how)\b|^\S+ or \S+ (?:if|for|when)\b"
 )
+_ASKS = re.compile(
+    r"\b(?:what|which|how|why|who|whose|where|when|is|are|do|does|did|can|was|were|has|have|any|size|percentage)\b",
+    re.I,
+)
+_PART = re.compile(
+    r"\?\s+(?=\w)"
+    r"|,?\s+(?:and|or)\s+(?=(?:(?:by|at|in|on|of|to|from) )?(?:what|which|how|why|who|where|when)\b)"
+    r"|,?\s+and\s+(?=(?:is|are|do|does|did|can|was|were)\b)"
+    r"|[,;]\s+(?=(?:(?:by|at|in|on|of|to|from) )?(?:what|which|how|why|who|where|when)\b)",
+    re.I,
+)
+_SHORTEST_PART = 3  # words
 
 
 class Form(StrEnum):
@@ -54,3 +66,20 @@ def form_of(question: str) -> Form:
     if _LISTS.search(folded):
         return Form.LIST
     return Form.COMPARISON if _CONTRASTS.search(folded) else Form.SINGLE
+
+
+def parts_of(question: str) -> list[str]:
+    """Split a question that asks several things into its parts; a question that asks one thing is its only part.
+
+    Example:
+        >>> parts_of("How are the fragments made, and why not simply crop the video?")
+        ['How are the fragments made', 'why not simply crop the video?']
+    """
+    parts: list[str] = []
+    for piece in (piece.strip() for piece in _PART.split(question)):
+        if parts and not _ASKS.search(parts[-1]):
+            parts[-1] += f", {piece}"  # what went before only says of what is asked
+        else:
+            parts.append(piece)
+    asking = all(_ASKS.search(part) and len(part.split()) >= _SHORTEST_PART for part in parts)
+    return parts if asking else [question]

@@ -69,8 +69,19 @@ def answer_markdown(answer: "Answer") -> str:
 def _escaped_lines(answer: "Answer") -> list[str]:
     from dataclasses import replace
 
-    escaped = tuple(replace(s, text=escape_markdown(s.text), label=escape_markdown(s.label)) for s in answer.sentences)
+    escaped = tuple(replace(s, text=_escaped(s), label=escape_markdown(s.label)) for s in answer.sentences)
     return _lines(replace(answer, sentences=escaped), emphasis="**")
+
+
+def _escaped(sentence: "AnswerSentence") -> str:
+    """Return a sentence as Markdown, with what answers the question in bold."""
+    if not sentence.highlight:
+        return escape_markdown(sentence.text)
+    start, end = sentence.highlight
+    before, inside, after = (
+        escape_markdown(t) for t in (sentence.text[:start], sentence.text[start:end], sentence.text[end:])
+    )
+    return f"{before}**{inside}**{after}"
 
 
 def escape_markdown(text: str) -> str:

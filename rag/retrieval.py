@@ -61,10 +61,12 @@ class Hit:
     Attributes:
         source: The paper with its scores and ranks.
         stored: Its sentences and vectors.
+        fused: Its score in the search, about 0 to 3, before anything was read.
     """
 
     source: Source
     stored: StoredPaper
+    fused: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,13 @@ class Retriever:
     Args:
         store: The collection.
         candidates: Papers taken from each of the two searches before fusion.
+        keywords: Whether shared words count beside meaning.
     """
 
-    def __init__(self, store: PaperStore, candidates: int = 50) -> None:
+    def __init__(self, store: PaperStore, candidates: int = 50, *, keywords: bool = True) -> None:
         self._store = store
         self._candidates = candidates
+        self._coverage_weight = COVERAGE_WEIGHT if keywords else 0.0
 
     def retrieve(self, questions: Sequence[tuple[str, float]], k: int, where: Where | None = None) -> Retrieval:
         """Return the ``k`` best papers.
@@ -106,14 +110,27 @@ class Retriever:
         limit = max(self._candidates, k)
         scores: dict[int, float] = {}
         found: list[tuple[Query, Candidates]] = []
+        respelled: dict[str, str] = {}
         for (text, _), vector in zip(questions, vectors, strict=True):
             terms = tuple(question_terms(text))
             candidates = self._store.candidates(vector, terms, limit, where)
-            found.append((Query(text, vector, terms, _rarity(terms, candidates)), candidates))
-        pool = {key: stored for _, candidates in found for key, stored in candidates.papers.items()}
+            slips = self._store.respelled([t for t in terms if not candidates.document_frequency[t]])
+            if slips:
+                respelled.update(slips)
+                terms = tuple(dict.fromkeys(slips.get(term, term) for term in terms))
+                candidates = self._store.candidates(vector, terms, limit, where)
+            found.append(
+                (Query(text, vector, terms, rarity(terms, candidates.document_frequency, candidates.total)), candidates)
+            )
+        pool = {
+            key: stored
+            for _, candidates in found
+            for key, stored in candidates.papers.items()
+            if self._coverage_weight or key in candidates.by_meaning
+        }
         for (query, _), (_, weight) in zip(found, questions, strict=True):
             for key, stored in pool.items():
-                scores[key] = scores.get(key, 0.0) + weight * fused_score(query, stored)
+                scores[key] = scores.get(key, 0.0) + weight * self.score(query, stored)
         best = sorted(pool, key=lambda key: (-scores[key], key))[:k]
         hits = []
         for rank, key in enumerate(best, start=1):
@@ -129,10 +146,20 @@ class Retriever:
                 dense_rank=_best_rank([candidates.by_meaning for _, candidates in found], key),
                 keyword_rank=_best_rank([candidates.by_keyword for _, candidates in found], key),
             )
-            hits.append(Hit(source, pool[key]))
-        known = {t for _, c in found for t, count in c.document_frequency.items() if count}
+            hits.append(Hit(source, pool[key], scores[key]))
+        known = {t for _, c in found for t, count in c.document_frequency.items() if count} | respelled.keys()
         names = find_names(questions[0][0], known.__contains__, self._store.encoder.count_tokens)
         return Retrieval(tuple(hits), found[0][0], tuple(names))
+
+    def query(self, text: str) -> Query:
+        """Return a text in the forms that a reader needs, without searching."""
+        terms = tuple(question_terms(text))
+        frequency, total = self._store.document_frequency(terms)
+        return Query(text, self._store.encoder.embed_queries([text])[0], terms, rarity(terms, frequency, total))
+
+    def score(self, query: Query, stored: StoredPaper) -> float:
+        """Return the fused score of one paper for one wording, about 0 to 3."""
+        return fused_score(query, stored, self._coverage_weight)
 
 
 @lru_cache(maxsize=50_000)
@@ -146,9 +173,15 @@ def marked(hits: Sequence[Hit], markers: Mapping[str, int]) -> tuple[Source, ...
     return tuple(replace(hit.source, marker=markers.get(hit.source.paper.id)) for hit in hits)
 
 
-def fused_score(query: Query, stored: StoredPaper) -> float:
+def fused_score(query: Query, stored: StoredPaper, coverage_weight: float = COVERAGE_WEIGHT) -> float:
     """Return the fused score of one paper for one wording, about 0 to 3."""
-    return _fused(_parts(query, stored)) + CALLED_BY_NAME * names_in_title(stored.paper, query.text)
+    parts = _parts(query, stored)
+    return _fused(parts, coverage_weight) + CALLED_BY_NAME * names_in_title(stored.paper, query.text)
+
+
+def _fused(parts: tuple[float, float, float], coverage_weight: float = COVERAGE_WEIGHT) -> float:
+    dense, sentence, coverage = parts
+    return dense + SENTENCE_WEIGHT * sentence + coverage_weight * coverage
 
 
 def _parts(query: Query, stored: StoredPaper) -> tuple[float, float, float]:
@@ -157,14 +190,14 @@ def _parts(query: Query, stored: StoredPaper) -> tuple[float, float, float]:
     return dense, sentence, query.coverage(stored.terms)
 
 
-def _fused(parts: tuple[float, float, float]) -> float:
-    dense, sentence, coverage = parts
-    return dense + SENTENCE_WEIGHT * sentence + COVERAGE_WEIGHT * coverage
+def rarity(terms: Sequence[str], frequency: Mapping[str, int], total: int) -> dict[str, float]:
+    """Return Robertson and Sparck Jones's inverse document frequency of each term, kept positive as Lucene does.
 
-
-def _rarity(terms: Sequence[str], candidates: Candidates) -> dict[str, float]:
-    """Robertson and Sparck Jones's inverse document frequency, kept positive as Lucene does."""
-    frequency, total = candidates.document_frequency, candidates.total
+    Args:
+        terms: Terms of a question.
+        frequency: In how many papers each is.
+        total: Papers in all.
+    """
     return {t: math.log(1 + (total - frequency[t] + 0.5) / (frequency[t] + 0.5)) for t in terms}
 
 

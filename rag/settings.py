@@ -4,6 +4,8 @@
 order: arguments > environment ``CITEWELL_*`` > ``citewell.toml`` > defaults. It is called once, at the entry
 point; what it returns is frozen and handed on. A name that is not a setting is refused wherever it stands:
 a mistyped key would otherwise be a setting that silently does nothing.
+
+A collection can keep a few settings of its own (:data:`TUNABLE`), which :func:`tuned` puts in the place of defaults.
 """
 
 import difflib
@@ -18,10 +20,22 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from index.errors import ConfigError
 
-__all__ = ["CONFIG_FILE", "ENV_PREFIX", "SettingRow", "Settings", "describe", "load_settings"]
+__all__ = [
+    "CONFIG_FILE",
+    "ENV_PREFIX",
+    "TUNABLE",
+    "SettingRow",
+    "Settings",
+    "check_tuning",
+    "describe",
+    "load_settings",
+    "tuned",
+]
 
 CONFIG_FILE: Final = "citewell.toml"
 ENV_PREFIX: Final = "CITEWELL_"
+TUNABLE: Final = ("refusal.threshold", "retrieval.keywords", "retrieval.rerank")
+"""The settings that a collection can keep: what is best for them depends on its papers."""
 CONFIG_VARIABLE: Final = "CITEWELL_CONFIG"
 _SHORT_NAMES: Final = {"CITEWELL_CACHE_DIR": "index.cache_dir"}  # a second, shorter variable for one setting
 _NOT_SETTINGS: Final = {CONFIG_VARIABLE, "CITEWELL_DEBUG"}  # read by this module and by the command line
@@ -63,12 +77,20 @@ class RetrievalSettings(_Group):
 
     similarity_top_k: int = Field(8, ge=1, description="Papers read per question.")
     candidates: int = Field(50, ge=1, description="Papers each search (meaning, keywords) hands to the fusion.")
+    keywords: bool = Field(True, description="Whether shared words count beside meaning.")
+    rerank: bool = Field(True, description="Whether the evidence reader reorders the best papers.")
     max_question_chars: int = Field(2000, ge=1, description="Longest question, in characters.")
 
 
 class EvidenceSettings(_Group):
-    """How much the evidence reader says."""
+    """What reads the papers that were found, and how much is quoted."""
 
+    reader: Literal["trained", "similarity"] = Field(
+        "trained", description="Evidence reader: the trained network, or similarity alone, which costs nothing."
+    )
+    papers_read: int = Field(
+        4, ge=1, description="Papers read for a single answer; for a list all that were found are read."
+    )
     max_sentences: int = Field(3, ge=1, description="Most sentences quoted from one paper.")
     max_words: int = Field(90, ge=1, description="Most words quoted from one paper; the best sentence is always given.")
 
@@ -136,7 +158,7 @@ class SettingRow(NamedTuple):
     Attributes:
         name: Group and field, ``retrieval.similarity_top_k``.
         value: Its value.
-        source: "default", "argument", "environment CITEWELL_…" or the name of the settings file.
+        source: "default", "argument", "environment CITEWELL_…", the name of the settings file, or "collection …".
         description: What it does, one sentence.
     """
 
@@ -181,12 +203,68 @@ def describe(settings: Settings) -> list[SettingRow]:
         SettingRow(
             name=name,
             value=getattr(getattr(settings, group), field),
-            source=settings._sources.get(name, "default"),
+            source=_source_of(settings, name),
             description=description,
         )
         for name, description in _descriptions().items()
         for group, _, field in [name.partition(".")]
     ]
+
+
+def check_tuning(values: Mapping[str, bool | float | None], origin: str = "argument") -> None:
+    """Check settings that a collection is to keep, or keeps.
+
+    Args:
+        values: By name, such as ``{"refusal.threshold": 0.4, "retrieval.rerank": False}``; None stands for no value.
+        origin: Where they come from, for messages.
+
+    Raises:
+        ConfigError: If a name is not in :data:`TUNABLE` or a value is not allowed. The message names the nearest name.
+    """
+    for name, value in values.items():
+        if name not in TUNABLE:
+            (nearest,) = difflib.get_close_matches(name, TUNABLE, n=1, cutoff=0)
+            kept = ", ".join(TUNABLE)
+            raise ConfigError(f"{origin}: a collection does not keep {name}, only {kept}. Did you mean {nearest}?")
+        if value is None:
+            continue
+        group, _, field = name.partition(".")
+        try:
+            type(getattr(Settings(), group)).model_validate({field: value}, strict=True)
+        except ValidationError as exc:
+            raise ConfigError("; ".join(_bad_values(exc, {name: origin}, f"{group}."))) from exc
+
+
+def tuned(settings: Settings, kept: Mapping[str, bool | float], folder: Path) -> Settings:
+    """Return the settings with those that a collection keeps in the place of defaults; all others go before them.
+
+    Args:
+        settings: The settings of this run.
+        kept: What the collection keeps, by name.
+        folder: Its index folder, for :func:`describe`.
+
+    Raises:
+        ConfigError: As :func:`check_tuning`; another version may have written it.
+    """
+    origin = f"collection {folder}"
+    check_tuning(kept, origin)
+    groups: dict[str, BaseModel] = {}
+    used: dict[str, str] = {}
+    for name, value in kept.items():
+        if _source_of(settings, name) == "default":
+            group, _, field = name.partition(".")
+            groups[group] = groups.get(group, getattr(settings, group)).model_copy(update={field: value})
+            used[name] = origin
+    changed = settings.model_copy(update=groups)
+    changed._sources = {**settings._sources, **used}
+    return changed
+
+
+def _source_of(settings: Settings, name: str) -> str:
+    """Return where a value came from; what was given to the constructor of its group is an argument."""
+    group, _, field = name.partition(".")
+    given = field in getattr(settings, group).model_fields_set
+    return settings._sources.get(name, "argument" if given else "default")
 
 
 def _descriptions() -> dict[str, str]:
@@ -274,10 +352,11 @@ def _hint(name: str, *known: Mapping[str, Any] | Set[str]) -> str:
     return f" Did you mean {names[nearest[0]]}?" if nearest else f" The groups are {', '.join(Settings.model_fields)}."
 
 
-def _bad_values(exc: ValidationError, sources: Mapping[str, str]) -> list[str]:
+def _bad_values(exc: ValidationError, sources: Mapping[str, str], prefix: str = "") -> list[str]:
+    """Return a sentence per value; ``prefix`` goes before the names that pydantic gives them."""
     lines = []
     for error in exc.errors(include_url=False):
-        name = ".".join(str(part) for part in error["loc"][:2])
+        name = prefix + ".".join(str(part) for part in error["loc"][:2])
         message = error["msg"][:1].lower() + error["msg"][1:]
         lines.append(f"{sources.get(name, 'argument')}: {name} is {error['input']!r}: {message}")
     return lines

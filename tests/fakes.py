@@ -7,6 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from index.embedding.encoder import PassageText, PassageVectors, Vectors, unit
+from rag.evidence.gathering import gather
+from rag.evidence.reader import PaperEvidence
+from rag.evidence.similarity import SimilarityReader
+from rag.question import Form
+from rag.retrieval import Hit, Query
 
 DIMENSION = 64
 
@@ -83,3 +88,9 @@ class HashEncoder:
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
+
+
+def read_all(query: Query, hits: Sequence[Hit], form: Form) -> list[PaperEvidence]:
+    """Return the evidence in every hit as similarity finds it."""
+    readings = SimilarityReader().judge(query, [hit.stored for hit in hits])
+    return gather(query, list(zip(hits, readings, strict=True)), form)

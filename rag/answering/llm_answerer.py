@@ -6,19 +6,19 @@ notes; the caller then lets the evidence answer. If it fails later, what was set
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from index.embedding.encoder import Encoder
 from index.errors import GenerationError
 
 from ..answer import AnswerSentence, DroppedSentence
 from ..citations import Markers
 from ..events import CancelToken, Event, Sentence, Token
-from ..evidence.reader import PaperEvidence
+from ..evidence.reader import EvidenceReader, PaperEvidence
 from ..grounding import ends_whole, ground, split_model_text, visible_text
 from ..prompts import build_messages
+from ..retrieval import Query
 from ..safety import strip_markers
 
 PROMPT_PAPERS = 5
@@ -81,13 +81,17 @@ class LLMAnswerer:
 
     Args:
         llm: The model.
-        encoder: Embeds what it writes, to find what supports it.
+        reader: Judges whether an abstract supports what it writes.
+        make_query: Puts what it writes into the form that the reader needs.
         max_new_tokens: Most tokens per answer.
     """
 
-    def __init__(self, llm: LanguageModel, encoder: Encoder, max_new_tokens: int) -> None:
+    def __init__(
+        self, llm: LanguageModel, reader: EvidenceReader, make_query: Callable[[str], Query], max_new_tokens: int
+    ) -> None:
         self._llm = llm
-        self._encoder = encoder
+        self._reader = reader
+        self._make_query = make_query
         self._max_new_tokens = max_new_tokens
 
     def write(
@@ -170,7 +174,7 @@ class LLMAnswerer:
     def _settle(
         self, sentence: str, papers: Sequence[PaperEvidence], draft: Draft, markers: Markers
     ) -> Iterator[Event]:
-        grounded = ground(sentence, papers, self._encoder, markers)
+        grounded = ground(sentence, papers, self._reader, self._make_query, markers)
         if isinstance(grounded, DroppedSentence):
             draft.dropped.append(grounded)
         elif any(grounded.text == kept.text for kept in draft.sentences):  # small models go round in circles

@@ -1,9 +1,9 @@
 """Choose the papers an answer is made of. Writes nothing.
 
 Papers that are called by name are all taken. Otherwise a single answer comes from the best paper, and a list from the
-papers that come near the best one. A comparison takes the paper that best complements the first: the one that adds
-most of the question's words, if it adds enough; else one paper does the comparing itself, and the answer is a single
-one.
+papers that come near the best one, in the search and in the reader's judgement. A comparison takes the paper that best
+complements the first: the one that adds most of the question's words, if it adds enough; else one paper does the
+comparing itself, and the answer is a single one.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,11 @@ from ..names import names_in_title
 from ..question import Form
 from ..retrieval import Query
 
-LIST_CUTOFF = 0.75  # of the best paper's fused score
+# A paper belongs in a list if its score in the search, as a share of the best one's, and what the reader makes of it
+# reach this together.
+LIST_CUTOFF = 0.72
+LIST_READER_WEIGHT = 0.03  # per unit of log odds above EVEN
+LIST_EVEN = -1.0
 MAX_COMPARED = 4
 COMPLEMENT_GAIN = 0.1  # share of the question's words, weighted by rarity, that a second paper must add
 
@@ -49,9 +53,15 @@ def select(form: Form, query: Query, evidence: Sequence[PaperEvidence], max_pape
     if form is Form.COMPARISON:
         second = _complement(query, evidence)
         return Selection(form, (evidence[0], second)) if second else Selection(Form.SINGLE, tuple(evidence[:1]))
-    best = evidence[0].hit.source.score
-    near = [found for found in evidence if found.hit.source.score >= LIST_CUTOFF * best][:max_papers]
+    best = max(found.hit.fused for found in evidence)
+    near = [found for found in evidence if _belonging(found, best) >= LIST_CUTOFF][:max_papers] or list(evidence[:1])
     return Selection(Form.LIST if len(near) > 1 else Form.SINGLE, tuple(near))
+
+
+def _belonging(found: PaperEvidence, best: float) -> float:
+    """How much a paper belongs in a list, about 0 to 1.2; ``best`` is the highest score in the search."""
+    share = found.hit.fused / best if best > 0 else 1.0
+    return share + LIST_READER_WEIGHT * (found.reading.answerable - LIST_EVEN)
 
 
 def _complement(query: Query, evidence: Sequence[PaperEvidence]) -> PaperEvidence | None:

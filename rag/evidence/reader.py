@@ -1,5 +1,6 @@
 """What the rest of Citewell asks of an evidence reader, whatever it is made of."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,29 +8,57 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..question import Form
+from index.rows import StoredPaper
+
 from ..retrieval import Hit, Query
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader makes of one text (a question or a claim) and one abstract. Scores are log odds: 0 is even.
+
+    Attributes:
+        evidence: How surely each sentence answers the question or is what the claim is about, float32, shape
+            (sentences,).
+        support: How surely each sentence supports the claim, float32, shape (sentences,).
+        answerable: How surely the abstract answers the question.
+        supported: How surely the abstract supports the claim.
+        relevant: How surely the abstract is about what the text asks for.
+    """
+
+    evidence: npt.NDArray[np.float32]
+    support: npt.NDArray[np.float32]
+    answerable: float
+    supported: float
+    relevant: float
+
+
+@dataclass(frozen=True, slots=True)
 class PaperEvidence:
-    """What a reader found in one paper.
+    """What was found in one paper.
 
     Attributes:
         hit: The paper.
+        reading: What the reader made of it.
         scores: Evidence score of each sentence, float32, shape (sentences,); higher is better, comparable
             between papers for one question.
         order: Sentence numbers in the order they should be given: each adds the most to those before it.
     """
 
     hit: Hit
+    reading: Reading
     scores: npt.NDArray[np.float32]
     order: tuple[int, ...]
 
 
 class EvidenceReader(Protocol):
-    """Judges the sentences of retrieved abstracts."""
+    """Judges abstracts. Implementations are safe to call from several threads."""
 
-    def read(self, query: Query, hits: Sequence[Hit], form: Form) -> list[PaperEvidence]:
-        """Return the evidence in each paper, in the order of ``hits``, for an answer of the given form."""
+    def judge(self, query: Query, papers: Sequence[StoredPaper]) -> list[Reading]:
+        """Return what it makes of a question or claim and each paper, in the order given."""
         ...
+
+
+def probability(log_odds: float) -> float:
+    """Return the probability of log odds."""
+    return 1 / (1 + math.exp(-log_odds)) if log_odds > -700 else 0.0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from index.terms import STOP_WORDS, document_terms, question_terms, stem
+from index.terms import STOP_WORDS, document_terms, one_slip_apart, question_terms, stem
 
 
 @pytest.mark.parametrize(
@@ -130,3 +130,25 @@ def test_several_threads_get_the_same_stems():
         thread.join()
     assert len(results) == 200
     assert all(results)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "near"),
+    [
+        ("product", "prodcut", True),
+        ("product", "produt", True),
+        ("product", "prodduct", True),
+        ("product", "productx", True),
+        ("product", "xproduct", True),
+        ("product", "prowuct", True),
+        ("product", "product", False),
+        ("product", "porducts", False),
+        ("product", "produ", False),
+        ("ab", "ba", True),
+        ("abc", "cba", False),
+        ("", "a", True),
+    ],
+)
+def test_one_slip(one: str, other: str, near: bool) -> None:
+    assert one_slip_apart(one, other) is near
+    assert one_slip_apart(other, one) is near

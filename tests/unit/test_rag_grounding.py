@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from fakes import HashEncoder
+from fakes import HashEncoder, read_all
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +22,7 @@ from rag.retrieval import Hit, Query
 from rag.safety import MARKER, strip_markers
 
 ENCODER = HashEncoder()
+READER = SimilarityReader()
 
 
 def hit(title: str, abstract: str) -> Hit:
@@ -46,12 +47,12 @@ HITS = [
     hit("SqueezeNet", "We squeeze filters. SqueezeNet runs 4.3x faster than BERT on the Pixel 3. Code is public."),
     hit("Other", "Pruning removes weights. SqueezeNet runs slower than expected."),
 ]
-EVIDENCE = SimilarityReader().read(query("squeeze"), HITS, Form.SINGLE)
+EVIDENCE = read_all(query("squeeze"), HITS, Form.SINGLE)
 
 
 def test_a_faithful_sentence_cites_its_source_by_exact_span() -> None:
     markers = Markers()
-    result = ground("SqueezeNet runs 4.3x faster than BERT on the Pixel 3 [1].", EVIDENCE, ENCODER, markers)
+    result = ground("SqueezeNet runs 4.3x faster than BERT on the Pixel 3 [1].", EVIDENCE, READER, query, markers)
     assert isinstance(result, AnswerSentence)
     assert result.text == "SqueezeNet runs 4.3x faster than BERT on the Pixel 3."
     (citation,) = result.citations
@@ -71,13 +72,13 @@ def test_a_faithful_sentence_cites_its_source_by_exact_span() -> None:
     ],
 )
 def test_unfaithful_sentences_are_dropped_with_the_reason(sentence: str, reason: str) -> None:
-    result = ground(sentence, EVIDENCE, ENCODER, Markers())
+    result = ground(sentence, EVIDENCE, READER, query, Markers())
     assert isinstance(result, DroppedSentence)
     assert reason in result.reason
 
 
 def test_a_wrong_marker_is_corrected() -> None:
-    result = ground("Pruning removes weights [1].", EVIDENCE, ENCODER, markers := Markers())
+    result = ground("Pruning removes weights [1].", EVIDENCE, READER, query, markers := Markers())
     assert isinstance(result, AnswerSentence)
     assert markers.used == {HITS[1].source.paper.id: 1}
 
@@ -122,7 +123,7 @@ PIECES = (
 def test_sentences_are_never_empty_and_leave_no_marker(text: str) -> None:
     for sentence in split_model_text(text):
         assert any(c.isalnum() for c in strip_markers(sentence))
-        result = ground(sentence, EVIDENCE, ENCODER, Markers())
+        result = ground(sentence, EVIDENCE, READER, query, Markers())
         assert result.text
         assert not MARKER.search(result.text)
     assert "hidden" not in visible_text(f"<think>{text.replace('</think>', '')}hidden.</think>")
@@ -142,7 +143,7 @@ def test_a_sentence_without_a_terminator_was_cut(sentence: str, whole: bool) -> 
     assert ends_whole(sentence) == whole
 
 
-STUDY = SimilarityReader().read(
+STUDY = read_all(
     query("study"),
     [
         hit(
@@ -177,7 +178,7 @@ STUDY = SimilarityReader().read(
     ],
 )
 def test_numbers_names_and_negation_have_to_agree(sentence: str, reason: str) -> None:
-    result = ground(f"{sentence} [1]", STUDY, ENCODER, Markers())
+    result = ground(f"{sentence} [1]", STUDY, READER, query, Markers())
     given = result.reason if isinstance(result, DroppedSentence) else ""
     assert reason in given
     assert bool(reason) == bool(given)
@@ -186,17 +187,17 @@ def test_numbers_names_and_negation_have_to_agree(sentence: str, reason: str) ->
 def test_what_a_paper_says_supports_itself() -> None:
     for paper in list(bundled_papers())[:100]:
         found = hit(paper.title, paper.abstract)
-        evidence = SimilarityReader().read(query("x"), [found], Form.SINGLE)
+        evidence = read_all(query("x"), [found], Form.SINGLE)
         for start, end in found.stored.sentences:
             sentence = paper.abstract[start:end]
-            result = ground(sentence, evidence, ENCODER, Markers())
+            result = ground(sentence, evidence, READER, query, Markers())
             assert isinstance(result, AnswerSentence) or len(sentence) < 20, (sentence, result)
 
 
 def test_one_is_a_number_only_where_it_counts() -> None:
-    (evidence,) = SimilarityReader().read(query("codec"), [hit("C", "The audio codec needs few tokens.")], Form.SINGLE)
-    kept = ground("One of the audio codec needs few tokens.", [evidence], ENCODER, Markers())
-    counted = ground("The audio codec needs few tokens for one second.", [evidence], ENCODER, Markers())
+    (evidence,) = read_all(query("codec"), [hit("C", "The audio codec needs few tokens.")], Form.SINGLE)
+    kept = ground("One of the audio codec needs few tokens.", [evidence], READER, query, Markers())
+    counted = ground("The audio codec needs few tokens for one second.", [evidence], READER, query, Markers())
     assert isinstance(kept, AnswerSentence)
     assert isinstance(counted, DroppedSentence)
     assert "number one" in counted.reason
@@ -204,8 +205,8 @@ def test_one_is_a_number_only_where_it_counts() -> None:
 
 def test_a_second_quote_that_says_no_is_not_cited() -> None:
     abstract = "The pruned model keeps accuracy high. The pruned model keeps no accuracy high."
-    (evidence,) = SimilarityReader().read(query("model"), [hit("P", abstract)], Form.SINGLE)
-    result = ground("The pruned model keeps accuracy high.", [evidence], ENCODER, Markers())
+    (evidence,) = read_all(query("model"), [hit("P", abstract)], Form.SINGLE)
+    result = ground("The pruned model keeps accuracy high.", [evidence], READER, query, Markers())
     assert isinstance(result, AnswerSentence)
     assert [citation.quote for citation in result.citations] == ["The pruned model keeps accuracy high."]
 
@@ -213,8 +214,8 @@ def test_a_second_quote_that_says_no_is_not_cited() -> None:
 @pytest.mark.parametrize("marker", ["[2]", "[1-2]", "[1, 2]", "[[2]]", "【2†source】", "[Paper 2]", "[2-99999999]"])
 def test_every_form_of_marker_is_a_hint(marker: str) -> None:
     twins = [hit("First", "Pruning removes many weights."), hit("Second", "Pruning removes many weights.")]
-    evidence = SimilarityReader().read(query("pruning"), twins, Form.SINGLE)[:2]
-    result = ground(f"Pruning removes many weights {marker}.", evidence, ENCODER, Markers())
+    evidence = read_all(query("pruning"), twins, Form.SINGLE)[:2]
+    result = ground(f"Pruning removes many weights {marker}.", evidence, READER, query, Markers())
     assert isinstance(result, AnswerSentence)
     assert result.text == "Pruning removes many weights."
     named_first = marker in ("[1-2]", "[1, 2]")
@@ -223,7 +224,7 @@ def test_every_form_of_marker_is_a_hint(marker: str) -> None:
 
 def test_long_blanks_take_no_time() -> None:
     began = time.perf_counter()
-    ground("Pruning" + " " * 100_000 + "removes" + "\n" * 100_000 + "weights .", EVIDENCE, ENCODER, Markers())
+    ground("Pruning" + " " * 100_000 + "removes" + "\n" * 100_000 + "weights .", EVIDENCE, READER, query, Markers())
     split_model_text("It is fast" + " " * 100_000 + "[" + "\n" * 100_000)
     assert time.perf_counter() - began < 5
 
@@ -242,7 +243,7 @@ def test_a_span_outside_the_abstract_is_never_cited(span: tuple[int, int]) -> No
 
 def test_the_reader_prefers_the_words_that_are_not_in_the_title() -> None:
     found = hit("Token mixers", "Token mixers are costly. Accuracy is kept by training.")
-    (evidence,) = SimilarityReader().read(
+    (evidence,) = read_all(
         query("token mixers accuracy kept", token=1.0, mixer=1.0, accuraci=1.0, kept=1.0), [found], Form.SINGLE
     )
     assert evidence.order[0] == 1
@@ -251,22 +252,24 @@ def test_the_reader_prefers_the_words_that_are_not_in_the_title() -> None:
 def test_the_reader_scores_are_the_formula() -> None:
     found = hit("T", "Alpha beta gamma zeta. Delta epsilon eta theta.")
     asked = query("alpha delta", alpha=3.0, delta=1.0)
-    (evidence,) = SimilarityReader().read(asked, [found], Form.SINGLE)
+    (reading,) = READER.judge(asked, [found.stored])
     cosines = found.stored.sentence_vectors @ asked.vector
-    assert evidence.scores.tolist() == pytest.approx([cosines[0] + 0.5 * 0.75, cosines[1] + 0.5 * 0.25], abs=1e-6)
+    expected = [9 * (cosines[0] + 0.5 * 0.75 - 0.75), 9 * (cosines[1] + 0.5 * 0.25 - 0.75)]
+    assert reading.evidence.tolist() == pytest.approx(expected, abs=1e-5)
+    assert reading.answerable == pytest.approx(max(expected), abs=1e-5)
 
 
 def test_both_parts_of_a_question_get_their_sentence() -> None:
     found = hit("T", "Alpha alpha speed. Alpha speed again. Beta memory.")
     weights = {"alpha": 1.0, "speed": 1.0, "beta": 1.0, "memori": 1.0}
-    (evidence,) = SimilarityReader().read(query("alpha speed and beta memory", **weights), [found], Form.SINGLE)
+    (evidence,) = read_all(query("alpha speed and beta memory", **weights), [found], Form.SINGLE)
     assert 2 in evidence.order[:2]
 
 
 def test_a_list_line_says_what_its_paper_does_and_code_links_come_last() -> None:
     abstract = "Images matter. We propose a network for images. Code for images: https://x.org/images."
-    (evidence,) = SimilarityReader().read(query("images", imag=1.0), [hit("T", abstract)], Form.LIST)
+    (evidence,) = read_all(query("images", imag=1.0), [hit("T", abstract)], Form.LIST)
     assert evidence.order[0] == 1
     assert evidence.order[-1] == 2
-    (asked,) = SimilarityReader().read(query("code for images", code=1.0, imag=1.0), [hit("T", abstract)], Form.SINGLE)
+    (asked,) = read_all(query("code for images", code=1.0, imag=1.0), [hit("T", abstract)], Form.SINGLE)
     assert asked.order[0] == 2

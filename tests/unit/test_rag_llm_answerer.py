@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from fake_llm import ScriptedLLM
-from fakes import HashEncoder
+from fakes import HashEncoder, read_all
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,7 +47,11 @@ def evidence() -> list[PaperEvidence]:
     )
     asked = Query("mixers", ENCODER.embed_queries(["mixers"])[0], (), {})
     hits = [Hit(Source(paper, 1, 1.0, 0.5, 0.5, 0.5, 1, 1), stored)]
-    return list(SimilarityReader().read(asked, hits, Form.SINGLE))
+    return read_all(asked, hits, Form.SINGLE)
+
+
+def make_query(text: str) -> Query:
+    return Query(text, ENCODER.embed_queries([text])[0], (), {})
 
 
 EVIDENCE = evidence()
@@ -55,7 +59,7 @@ EVIDENCE = evidence()
 
 def write(llm: ScriptedLLM, history: Sequence[dict[str, str]] = ()) -> tuple[Draft, list[Event]]:
     draft = Draft()
-    answerer = LLMAnswerer(llm, ENCODER, 100)
+    answerer = LLMAnswerer(llm, SimilarityReader(), make_query, 100)
     events = list(answerer.write("How?", EVIDENCE, draft, CancelToken(), Markers(), history))
     sentences = [event for event in events if isinstance(event, Sentence)]
     assert [event.index for event in sentences] == list(range(len(draft.sentences)))  # each is sent once

@@ -4,7 +4,7 @@ from index.paper import Paper
 from index.rows import StoredPaper
 from index.terms import document_terms
 from rag.answer import Source
-from rag.evidence.reader import PaperEvidence
+from rag.evidence.reader import PaperEvidence, Reading
 from rag.prompts import build_messages
 from rag.retrieval import Hit
 
@@ -21,7 +21,8 @@ def evidence(title: str, abstract: str, year: int | None) -> PaperEvidence:
         vectors,
         frozenset(document_terms(f"{paper.title}\n{paper.abstract}")),
     )
-    return PaperEvidence(Hit(Source(paper, 1, 1.0, 0.5, 0.5, 0.5, 1, 1), stored), vectors[0], (0,))
+    nothing = Reading(vectors[0, :1], vectors[0, :1], 0.0, 0.0, 0.0)
+    return PaperEvidence(Hit(Source(paper, 1, 1.0, 0.5, 0.5, 0.5, 1, 1), stored), nothing, vectors[0], (0,))
 
 
 def test_the_prompt_is_this() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rag.question import Form, clean_question, form_of
+from rag.question import Form, clean_question, form_of, parts_of
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,28 @@ def test_a_huge_question_is_refused_with_both_lengths() -> None:
 
 def test_a_question_becomes_one_visible_line() -> None:
     assert clean_question(" What\u200b is\n\n this?\x00 ", 100) == "What is this?"
+
+
+@pytest.mark.parametrize(
+    ("question", "parts"),
+    [
+        ("How is it made?", ["How is it made?"]),
+        ("What is speed and accuracy?", ["What is speed and accuracy?"]),
+        (
+            "How are the fragments made, and why not simply crop the video?",
+            ["How are the fragments made", "why not simply crop the video?"],
+        ),
+        (
+            "In FAST-VQA, how are the fragments made, and why not crop?",
+            ["In FAST-VQA, how are the fragments made", "why not crop?"],
+        ),
+        (
+            "Which dataset was rewritten? Which model was trained on it?",
+            ["Which dataset was rewritten", "Which model was trained on it?"],
+        ),
+        ("How fast is it and is it free to use?", ["How fast is it", "is it free to use?"]),
+        ("Is it fast, and what?", ["Is it fast, and what?"]),
+    ],
+)
+def test_a_question_that_asks_several_things_has_parts(question: str, parts: list[str]) -> None:
+    assert parts_of(question) == parts

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fakes import HashEncoder
+from fakes import HashEncoder, read_all
 
 from index.paper import Paper
 from index.store import PaperStore
 from index.terms import document_terms, question_terms
+from rag import refusal
 from rag.answering.selection import select
-from rag.evidence.similarity import SimilarityReader
 from rag.names import Name
 from rag.question import Form
 from rag.refusal import answerability
@@ -66,15 +66,21 @@ def test_two_wordings_are_weighted(store: PaperStore) -> None:
 
 def test_answerability_is_the_logistic_formula(store: PaperStore) -> None:
     retrieval = Retriever(store).retrieve([(QUESTION, 1.0)], 1)
-    evidence = SimilarityReader().read(retrieval.query, retrieval.hits, Form.SINGLE)
+    evidence = read_all(retrieval.query, retrieval.hits, Form.SINGLE)
     source = retrieval.hits[0].source
     asked = len(question_terms(QUESTION))
-    linear = 8 * source.sentence_score + 4 * source.keyword_score + 0.25 * asked - 5.2
-    verdict = answerability(retrieval.query, [], evidence)
+    linear = (
+        refusal.ANSWERABLE_WEIGHT * evidence[0].reading.answerable
+        + refusal.SENTENCE_WEIGHT * source.sentence_score
+        + refusal.COVERAGE_WEIGHT * source.keyword_score
+        + refusal.TERM_WEIGHT * asked
+        + refusal.BIAS
+    )
+    verdict = answerability(retrieval.query, [], evidence, Form.SINGLE)
     assert verdict.score == pytest.approx(1 / (1 + math.exp(-linear)), abs=1e-4)
     names = [Name("GOT-10k", 1.0), Name("mixers", 1.0), Name("AO", 0.3)]
-    lower = answerability(retrieval.query, names, evidence)
-    assert lower.score == pytest.approx(1 / (1 + math.exp(-(linear - 1.8 * 1.3))), abs=1e-4)
+    lower = answerability(retrieval.query, names, evidence, Form.SINGLE)
+    assert lower.score == pytest.approx(1 / (1 + math.exp(-(linear + 1.3 * refusal.MISSING_NAME_WEIGHT))), abs=1e-4)
     assert lower.missing == (names[0], names[2])
     assert lower.reason() == lower.gap() == "The nearest paper, Token mixers, does not mention “GOT-10k”."
 
@@ -82,8 +88,8 @@ def test_answerability_is_the_logistic_formula(store: PaperStore) -> None:
 def test_what_is_counted_must_be_mentioned(store: PaperStore) -> None:
     for question, missing in (("How many tokens are enough for audio?", []), ("How many days of audio?", ["days"])):
         retrieval = Retriever(store).retrieve([(question, 1.0)], 1)
-        evidence = SimilarityReader().read(retrieval.query, retrieval.hits, Form.SINGLE)
-        assert [name.text for name in answerability(retrieval.query, [], evidence).missing] == missing
+        evidence = read_all(retrieval.query, retrieval.hits, Form.SINGLE)
+        assert [name.text for name in answerability(retrieval.query, [], evidence, Form.SINGLE).missing] == missing
 
 
 def test_a_follow_up_is_judged_by_its_own_words(store: PaperStore) -> None:
@@ -94,13 +100,13 @@ def test_a_follow_up_is_judged_by_its_own_words(store: PaperStore) -> None:
         ("is it good with cheese?", False),
     ):
         retrieval = retriever.retrieve([(question, 0.2), (f"{question} We remove token mixers.", 0.8)], 1)
-        evidence = SimilarityReader().read(retrieval.query, retrieval.hits, Form.SINGLE)
-        assert (answerability(retrieval.query, [], evidence, follow_up=True).score >= 0.5) is answered
+        evidence = read_all(retrieval.query, retrieval.hits, Form.SINGLE)
+        assert (answerability(retrieval.query, [], evidence, Form.SINGLE, follow_up=True).score >= 0.5) is answered
 
 
 def test_no_evidence_is_not_answerable(store: PaperStore) -> None:
     retrieval = Retriever(store).retrieve([(QUESTION, 1.0)], 1)
-    assert answerability(retrieval.query, [], []).score == 0.0
+    assert answerability(retrieval.query, [], [], Form.SINGLE).score == 0.0
 
 
 @pytest.mark.parametrize(
@@ -113,7 +119,26 @@ def test_no_evidence_is_not_answerable(store: PaperStore) -> None:
 )
 def test_an_answer_is_made_of_these_papers(store: PaperStore, question: str, form: Form, titles: list[str]) -> None:
     retrieval = Retriever(store).retrieve([(question, 1.0)], 4)
-    evidence = SimilarityReader().read(retrieval.query, retrieval.hits, form)
+    evidence = read_all(retrieval.query, retrieval.hits, form)
     chosen = select(form, retrieval.query, evidence, 4)
     assert sorted(e.hit.source.paper.title for e in chosen.papers) == sorted(titles)
     assert chosen.form is (form if len(titles) > 1 else Form.SINGLE)
+
+
+def test_a_mistyped_word_finds_what_was_meant(store: PaperStore) -> None:
+    slips = ["pakcet", "accurraci", "acuraci", "zebras", "toknenn", "2packet", "grap"]
+    assert store.respelled(slips) == {
+        "pakcet": "packet",
+        "accurraci": "accuraci",
+        "acuraci": "accuraci",
+    }  # "toknenn" is two slips from "token", and short words and those with digits are left
+    right = Retriever(store).retrieve([("compressed audio", 1.0)], 1)
+    slip = Retriever(store).retrieve([("comprssed audio", 1.0)], 1)
+    assert right.query.terms == slip.query.terms
+    assert slip.hits[0].source.keyword_score == 1.0
+    assert not slip.names  # a slip is not a name that the papers lack
+
+
+def test_what_is_far_from_every_word_is_left(store: PaperStore) -> None:
+    query = Retriever(store).retrieve([("quantum audio", 1.0)], 1).query
+    assert query.terms == ("quantum", "audio")

@@ -9,7 +9,7 @@ from index.errors import CitewellError, IndexStoreError
 
 from .opening import collection, read_settings
 from .options import IndexArgument, IndexOption, JsonOption, LlmOption, chosen_index
-from .output import emit, late_progress_bar, say, version
+from .output import emit, late_progress_bar, note, say, version
 
 if TYPE_CHECKING:
     from rag.settings import Settings
@@ -33,11 +33,12 @@ def config(as_json: JsonOption = False) -> None:
     """Show every setting, its value and where the value came from.
 
     Set a value in citewell.toml ([retrieval] similarity_top_k = 5) or in the environment
-    (CITEWELL_RETRIEVAL__SIMILARITY_TOP_K=5). The environment beats the file.
+    (CITEWELL_RETRIEVAL__SIMILARITY_TOP_K=5). The environment beats the file; what citewell eval has stored with the
+    collection beats the defaults only.
     """
     from rag.settings import describe
 
-    settings = read_settings()
+    settings = _with_tuning(read_settings())
     rows = describe(settings)
     if as_json:
         values = {
@@ -50,6 +51,20 @@ def config(as_json: JsonOption = False) -> None:
     for row in rows:
         say(f"{row.name} = {'none' if row.value is None else row.value}  ({row.source})")
         say(f"    {row.description}")
+
+
+def _with_tuning(settings: "Settings") -> "Settings":
+    """Put in what the collection of the settings keeps; one that cannot be read is told and left out."""
+    from index.database import tuning_at
+    from index.location import index_exists
+    from rag.settings import tuned
+
+    path = settings.index.path
+    try:
+        return tuned(settings, tuning_at(path), path) if index_exists(path) else settings
+    except CitewellError as exc:
+        note(str(exc))
+        return settings
 
 
 def doctor(

@@ -95,11 +95,20 @@ def _sentences(turn: Turn) -> str:
 def _sentence(turn: Turn, sentence: AnswerSentence) -> str:
     by_marker = groupby(sorted(sentence.citations, key=lambda c: (c.marker, c.start)), key=lambda c: c.marker)
     markers = "".join(_marker(turn, number, tuple(citations)) for number, citations in by_marker)
-    start, space, word = sentence.text.rpartition(" ")
-    if not markers or len(word) > KEPT_WORD_CHARS:
-        return f"{escape(sentence.text)}{markers}"
+    space = sentence.text.rfind(" ") + 1
+    if not markers or len(sentence.text) - space > KEPT_WORD_CHARS:
+        return f"{_marked(sentence, 0, len(sentence.text))}{markers}"
     # The last word and its markers stay on one line, so that no line begins with a marker.
-    return f'{escape(start)}{space}<span class="cw-end">{escape(word)}{markers}</span>'
+    end = f'<span class="cw-end">{_marked(sentence, space, len(sentence.text))}{markers}</span>'
+    return f"{_marked(sentence, 0, space)}{end}"
+
+
+def _marked(sentence: AnswerSentence, first: int, stop: int) -> str:
+    """Return ``sentence.text[first:stop]`` with what answers the question in it set off."""
+    start, end = (min(max(place, first), stop) for place in sentence.highlight or (first, first))
+    before, inside, after = sentence.text[first:start], sentence.text[start:end], sentence.text[end:stop]
+    mark = f'<b class="cw-span">{escape(inside)}</b>' if inside else ""
+    return f"{escape(before)}{mark}{escape(after)}"
 
 
 def _marker(turn: Turn, number: int, citations: tuple[Citation, ...]) -> str:

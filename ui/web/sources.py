@@ -128,6 +128,8 @@ def _why(source: Source) -> str:
         "Best sentence": f"{source.sentence_score:.2f}",
         "Together": _rank(source.rank, source.score),
     }
+    if source.evidence_score is not None:
+        rows["Answers the question"] = f"{source.evidence_score:.2f}"
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows.items())
     return f'<details class="cw-why"><summary>Why it was found</summary><dl>{cells}</dl></details>'
 

@@ -1,0 +1,161 @@
+"""What a statement commits itself to: numbers, names, negation, direction. Judges no meaning.
+
+These are the things that a small model reads past, and that make a sentence wrong when they are off by one word.
+"""
+
+import re
+from collections.abc import Callable
+
+from index.terms import STOP_WORDS
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_NUMBER_WORDS = {
+    word: str(value)
+    for value, word in enumerate("zero one two three four five six seven eight nine ten eleven twelve".split())
+}
+# "One" is a number unless it stands for a thing or a person: one of them, this one, one another, no one, one can.
+_NUMBER_WORD = re.compile(
+    rf"\b(?<!no )(?<!this )(?<!that )(?<!the )(?<!each )(?<!every )(?<!another )(?<!which )one\b"
+    rf"(?! of\b| another\b| can\b| may\b| might\b| must\b| should\b|['’]s\b)"
+    rf"|\b(?:{'|'.join(word for word in _NUMBER_WORDS if word != 'one')})\b",
+    re.I,
+)
+_NAME = re.compile(r"\b(?:[A-Za-z]*[A-Z]{2,}\w*|\w*[a-z][A-Z]\w*|[A-Za-z]+-?\d\w*)\b")
+_WORD = re.compile(r"[^\W_]+")
+_QUANTITY = re.compile(
+    r"(?<![\w.,])(\d+(?:[.,]\d+)*)\s?"
+    r"(%|percent(?:age points?)?|[a-zA-ZµμΩ°]{1,8}(?:\^?-?\d)?(?:/[a-zA-Z]{1,4})?)(?!\w)"
+)
+_UNITS = {
+    "percent": "%", "x": "times", "×": "times", "fold": "times", "msec": "ms", "millisecond": "ms", "sec": "s",
+    "second": "s", "minute": "min", "hour": "h", "hr": "h", "day": "d", "kb": "KB", "mb": "MB", "gb": "GB", "tb": "TB",
+}  # fmt: skip
+_KNOWN_UNITS = frozenset(
+    "% times ms us µs μs ns s min h d week month year km m cm mm nm µm μm um hz khz mhz ghz thz db kb mb gb tb k °c c "
+    "mev gev tev ev kev w mw kw v mv a ma pa kpa mpa gpa kg g mg fps million billion thousand point bit byte token "
+    "layer parameter image sample dataset task language epoch step participant patient".split()
+)
+_NEGATION = re.compile(
+    r"\b(?:not(?! only\b)|no(?!\. ?\d)|never|without|cannot|neither|nor|none|fail(?:s|ed|ing)? to)\b|n['’]t\b", re.I
+)
+# Words that turn a statement round when one takes the place of the other. Each line is one pair of opposite sets.
+_OPPOSITES = [
+    ("more greater higher larger increase increases increased increasing improve improves improved rises rise grows "
+     "exceed exceeds exceeded", "less fewer lower smaller decrease decreases decreased decreasing reduce reduces "
+     "reduced drop drops falls fall shrinks degrade degrades degraded"),
+    ("better best outperform outperforms outperformed superior stronger strongest highest", "worse worst underperform "
+     "underperforms underperformed inferior weaker weakest lowest"),
+    ("faster fast quicker accelerates accelerate", "slower slow slows"),
+    ("before prior precede precedes", "after following follow follows"),
+    ("with including requires require needs need", "without excluding lacks lack"),
+    ("all every always fully entirely", "some sometimes partly partially rarely"),
+    ("many several multiple most", "few single only"),
+    ("supervised labeled labelled", "unsupervised unlabeled unlabelled"),
+    ("long longer longest", "short shorter shortest"),
+    ("positive positively", "negative negatively"),
+    ("early earlier first", "late later last"),
+    ("simple cheap cheaply easy", "complex expensive extensive hard"),
+    ("strong robust", "weak fragile"),
+    ("same identical similar", "different distinct dissimilar"),
+    ("online dynamic", "offline static"),
+    ("linear", "nonlinear"),
+    ("upper maximum maximize maximizes", "lower minimum minimize minimizes"),
+    ("internal inside within", "external outside beyond"),
+    ("local", "global"),
+]  # fmt: skip
+_DIRECTION: dict[str, set[tuple[int, int]]] = {}
+for _row, _sides in enumerate(_OPPOSITES):
+    for _side, _words in enumerate(_sides):
+        for _word in _words.split():
+            _DIRECTION.setdefault(_word, set()).add((_row, _side))
+_OTHER = {
+    word: [other for sides in _OPPOSITES for side in (0, 1) if word in sides[side].split()
+           for other in sides[1 - side].split()]
+    for word in _DIRECTION
+}  # fmt: skip
+
+
+def numbers(text: str) -> dict[str, str]:
+    """Return the numbers of a text: as written, and in digits without thousands separators."""
+    found = {n: re.sub(r",(?=\d{3}(?!\d))", "", n) for n in _NUMBER.findall(text)}
+    return found | {word: _NUMBER_WORDS[word.lower()] for word in _NUMBER_WORD.findall(text)}
+
+
+def names(text: str) -> list[str]:
+    """Return the names of a statement: inner capitals, digits or capitals anywhere, capitalised unless in front."""
+    words = list(_WORD.finditer(text))[1:]  # the first word has a capital in any case
+    plain = [
+        w[0] for w in words if len(w[0]) > 1 and w[0].isalpha() and w[0].istitle() and w[0].lower() not in STOP_WORDS
+    ]
+    return [*_NAME.findall(text), *plain]
+
+
+def negation(text: str) -> str:
+    """Return the first word that negates, "" if there is none."""
+    found = _NEGATION.search(text)
+    return found[0] if found else ""
+
+
+def opposites(word: str) -> list[str]:
+    """Return the words that turn a statement round when they take the place of ``word``."""
+    return _OTHER.get(word.lower(), [])
+
+
+def turned_round(statement: str, sentence: str) -> str:
+    """Return a word of ``statement`` whose opposite, and nothing of its side, stands in ``sentence``; "" if none."""
+    there = set().union(*(_DIRECTION.get(word, set()) for word in _WORD.findall(sentence.lower())))
+    words: list[str] = _WORD.findall(statement.lower())
+    for word in words:
+        sides = _DIRECTION.get(word, set())
+        if any((row, 1 - side) in there for row, side in sides) and not sides & there:
+            return word
+    return ""
+
+
+def units(text: str) -> dict[str, set[str]]:
+    """Return the units of the numbers of a text that have one: number in digits -> units, folded ("%", "times", "ms").
+
+    What is counted (layers, patients) is a unit too, if it follows directly and is common.
+    """
+    found: dict[str, set[str]] = {}
+    for number, unit in _QUANTITY.findall(text):
+        folded = unit.lower() if unit != "K" else "k"
+        if folded.startswith("percentage point"):
+            folded = "point"
+        folded = folded.removesuffix("s") if len(folded) > 3 and folded not in _KNOWN_UNITS else folded
+        folded = _UNITS.get(folded, folded).lower()
+        if folded in _KNOWN_UNITS:
+            found.setdefault(re.sub(r",(?=\d{3}(?!\d))", "", number), set()).add(folded)
+    return found
+
+
+def contradiction(statement: str, quoted: str, *, mentioned: Callable[[str], bool]) -> str:
+    """Return what a statement says that the quoted text does not bear out, in words for people; "" for nothing.
+
+    Every number must stand in the quote, with the same unit where both have one; every name must be mentioned; the two
+    must agree in being negated; and, if they are not, no word may have its opposite in its place.
+
+    Args:
+        statement: One sentence.
+        quoted: One or two sentences of an abstract.
+        mentioned: Whether the paper mentions a name.
+    """
+    given = set(numbers(quoted).values())
+    for written, number in numbers(statement).items():
+        if number not in given:
+            return f"the nearest sentence does not give the number {written}"
+    there = units(quoted)
+    for number, said in units(statement).items():
+        if number in there and not said & there[number]:
+            return f"the nearest sentence gives {number} in {min(there[number])}, not in {min(said)}"
+    for name in names(statement):
+        if not mentioned(name):
+            return f"the paper does not mention {name}"
+    negated, negated_there = negation(statement), negation(quoted)
+    if negated and not negated_there:
+        return f"it says “{negated}”, and the nearest sentence has no negation"
+    if negated_there and not negated:
+        return f"the nearest sentence says “{negated_there}”, and it has no negation"
+    if not negated and (turned := turned_round(statement, quoted)):  # "not higher" says what "lower" does
+        return f"it says “{turned}”, and the nearest sentence says the opposite"
+    return ""
