@@ -1,29 +1,63 @@
-"""Measure how well a collection's questions are answered. Does not answer them; that is :mod:`rag`.
+"""Measure how well questions are answered and papers are found. Does not answer or find; that is :mod:`rag`.
 
 Example::
 
-    from eval import load_questions, render_report, run_answers
-    report = run_answers(qa, load_questions("questions.jsonl"))
-    print(render_report(report))
+    from eval import Dataset, load_questions, render_text, run_answers
+    file = "questions.jsonl"
+    run = run_answers(qa, load_questions(file), Dataset.of_file(file), settings={})
+    print(render_text(run))
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .answers import AnswersReport, run_answers
+    from .answers import run_answers
+    from .beir import Benchmark, load_benchmark
+    from .compare import Comparison, compare_runs
     from .dataset import Question, load_questions
-    from .report import render_report, report_dict
+    from .evidence import load_evidence_set, run_evidence
+    from .html import render_html
+    from .report import render_text
+    from .retrieval import run_retrieval
+    from .run import Dataset, Run, read_run, run_json
 
 _HOME = {
-    "AnswersReport": "answers",
+    "Benchmark": "beir",
+    "Comparison": "compare",
+    "Dataset": "run",
     "Question": "dataset",
+    "Run": "run",
+    "compare_runs": "compare",
+    "load_benchmark": "beir",
+    "load_evidence_set": "evidence",
     "load_questions": "dataset",
-    "render_report": "report",
-    "report_dict": "report",
+    "read_run": "run",
+    "render_html": "html",
+    "render_text": "report",
     "run_answers": "answers",
+    "run_evidence": "evidence",
+    "run_json": "run",
+    "run_retrieval": "retrieval",
 }
 
-__all__ = ["AnswersReport", "Question", "load_questions", "render_report", "report_dict", "run_answers"]
+__all__ = [
+    "Benchmark",
+    "Comparison",
+    "Dataset",
+    "Question",
+    "Run",
+    "compare_runs",
+    "load_benchmark",
+    "load_evidence_set",
+    "load_questions",
+    "read_run",
+    "render_html",
+    "render_text",
+    "run_answers",
+    "run_evidence",
+    "run_json",
+    "run_retrieval",
+]
 
 
 def __getattr__(name: str) -> Any:

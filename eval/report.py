@@ -1,103 +1,62 @@
-"""Show a report as aligned text or as JSON values. Does not measure, and does not write files."""
+"""Show a run as aligned text. Does not measure, and does not write files."""
 
-import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-from .answers import AnswersReport, Summary
-from .dataset import dataset_sha256
-from .estimates import LEVEL, Estimate
+from .estimates import LEVEL
+from .run import Measure, Run
 
-SCHEMA_VERSION = 1
-PACKAGES = ("faiss-cpu", "llama-index-core", "numpy", "onnxruntime", "tokenizers", "torch", "transformers")
-
-_ESTIMATES = {  # field of Summary: (column, line of the interval list)
-    "gold_first": ("gold 1st", "gold paper cited first"),
-    "paper_precision": ("paper P", "paper precision"),
-    "paper_recall": ("paper R", "paper recall"),
-    "sentence_precision": ("sent P", "sentence precision"),
-    "sentence_recall": ("sent R", "sentence recall"),
-    "key_facts": ("facts", "key facts"),
-    "refused_answerable": ("ref ans", "refused though answerable"),
-    "refused_unanswerable": ("ref unans", "refused and unanswerable"),
-    "auroc": ("AUROC", "AUROC of answerability"),
-}
-_COLUMNS = ("kind", "n", *(column for column, _ in _ESTIMATES.values()), "words", "p50 ms", "p95 ms", "bad", "uncited")
+OVERALL = "overall"
 
 
-def render_report(report: AnswersReport) -> str:
-    """Return a line per kind, one over all, and the overall numbers with their intervals.
+def render_text(run: Run) -> str:
+    """Return a line per group, one over all, and every number over all with its interval.
 
-    ``ref ans`` and ``ref unans`` are the shares refused of the answerable and the unanswerable questions; ``bad``
-    and ``uncited`` count quotes that are not exact and sentences without a citation.
+    The columns are the measures that have a heading.
     """
-    lines = _aligned([_COLUMNS, *(_cells(summary) for summary in (*report.kinds, report.overall))])
+    columns = [measure for measure in run.measures if measure.column]
+    header = ["kind", "n", *(measure.column for measure in columns)]
+    body = [
+        [group.name, str(group.n), *(cell(group.measure(measure.name)) for measure in columns)] for group in run.groups
+    ]
+    last = [OVERALL, str(len(run.rows)), *map(cell, columns)]
+    lines = aligned([header, *body, last])
     rule = "-" * len(lines[0])
-    estimates = {text: getattr(report.overall, field) for field, (_, text) in _ESTIMATES.items()}
-    intervals = _aligned([(text, _interval(estimate)) for text, estimate in estimates.items() if estimate])
-    heading = f"Over all questions, with {LEVEL:.0%} intervals:"
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], "", heading, *intervals])
+    table = [lines[0], rule, *lines[1:-1], *([rule] if body else []), lines[-1]]
+    heading = f"Over all queries, with {LEVEL:.0%} intervals:"
+    listed = [[measure.label, *_interval(measure)] for measure in run.measures]
+    return "\n".join([*table, "", heading, *(line.rstrip() for line in aligned(listed))])
 
 
-def report_dict(
-    report: AnswersReport, *, dataset: str | Path, settings: Mapping[str, Any], answerer: str
-) -> dict[str, Any]:
-    """Return a report and what is needed to repeat it, as JSON values.
+def cell(measure: Measure | None) -> str:
+    """Return the value of a measure without its unit; "-" for none."""
+    return "-" if measure is None else number(measure.value, measure.unit)
 
-    Args:
-        report: What was measured.
-        dataset: The file of questions; its SHA-256 is recorded.
-        settings: The settings of the run, as JSON values.
-        answerer: Who answered, as :attr:`rag.PaperQA.answerer` says it.
 
-    Raises:
-        EvalDataError: If the file of questions cannot be read any more.
+def number(value: float, unit: str) -> str:
+    """Return a number of a unit as text: shares with three decimals, others with what can be told apart.
+
+    Example:
+        >>> number(0.5, ""), number(74.4, "words"), number(3.25, "ms"), number(2.0, "quotes")
+        ('0.500', '74', '3.2', '2')
     """
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "dataset": {"path": str(dataset), "sha256": dataset_sha256(dataset)},
-        "answerer": answerer,
-        "settings": dict(settings),
-        "versions": {"python": platform.python_version(), "citewell": _version("citewell"), **_package_versions()},
-        "overall": asdict(report.overall),
-        "kinds": [asdict(summary) for summary in report.kinds],
-        "rows": [asdict(row) for row in report.rows],
-    }
+    if not unit:
+        return f"{value:.3f}"
+    return f"{value:.0f}" if abs(value) >= 10 or value == int(value) else f"{value:.1f}"
 
 
-def _cells(summary: Summary) -> tuple[str, ...]:
-    estimates = [getattr(summary, field) for field in _ESTIMATES]
-    whole = [summary.median_words, summary.latency_p50_ms, summary.latency_p95_ms]
-    return (
-        summary.name,
-        str(summary.n),
-        *("-" if estimate is None else f"{estimate.value:.3f}" for estimate in estimates),
-        *("-" if number is None else f"{number:.0f}" for number in whole),
-        str(summary.bad_quotes),
-        str(summary.uncited_sentences),
-    )
+def interval(measure: Measure) -> str:
+    """Return the interval of a measure as text; "" if it has none."""
+    if measure.low is None or measure.high is None:
+        return ""
+    return f"[{number(measure.low, measure.unit)}, {number(measure.high, measure.unit)}]"
 
 
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.3f}  [{estimate.low:.3f}, {estimate.high:.3f}]  n = {estimate.n:>3}"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Pad the cells of each column to one width: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     template = "  ".join(f"{{:{'>' if n else '<'}{width}}}" for n, width in enumerate(widths))
     return [template.format(*row) for row in rows]
 
 
-def _package_versions() -> dict[str, str]:
-    return {name: _version(name) for name in PACKAGES}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
+def _interval(measure: Measure) -> tuple[str, str, str, str]:
+    return cell(measure), interval(measure), f"n = {measure.n:>3}", measure.unit

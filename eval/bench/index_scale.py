@@ -126,7 +126,7 @@ def build(arguments: argparse.Namespace) -> dict[str, Any]:
     if kept.exists():
         known: dict[str, Any] = json.loads(kept.read_text())
         return known
-    mix = _mix(arguments)
+    mix = mix_encoder(arguments)
     watch = Stopwatch()
     for owner, function, name in (
         (MixEncoder, "embed_passages", "stand-in for the encoder"),
@@ -171,7 +171,7 @@ def query(arguments: argparse.Namespace) -> dict[str, Any]:
     import rag.retrieval as retrieval
 
     begun = time.perf_counter()
-    mix = _mix(arguments)
+    mix = mix_encoder(arguments)
     loaded = time.perf_counter()
     store = PaperStore.open(_folder(arguments), mix)
     opened = time.perf_counter()
@@ -211,7 +211,7 @@ def query(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def verify(arguments: argparse.Namespace) -> dict[str, Any]:
     """Compare searches with numpy over all vectors."""
-    mix = _mix(arguments)
+    mix = mix_encoder(arguments)
     store = PaperStore.open(_folder(arguments), mix)
     titles = _titles(store)[:VERIFIED]
     filters = _narrow_filters(store)[:VERIFIED]
@@ -239,7 +239,7 @@ def update(arguments: argparse.Namespace) -> dict[str, Any]:
             self._real.embed_passages(passages)  # for the time it takes
             return super().embed_passages(passages)
 
-    mix = _mix(arguments, Working)
+    mix = mix_encoder(arguments, Working)
     store = PaperStore.open(_folder(arguments), mix)
     some = [store.paper(paper_id) for paper_id in _sample_ids(store, UPDATES)]
     new = [
@@ -275,7 +275,7 @@ def rival_build(arguments: argparse.Namespace) -> dict[str, Any]:
     """Fill llama-index's stores with the same passages and vectors."""
     from . import rival
 
-    store = PaperStore.open(_folder(arguments), _mix(arguments))
+    store = PaperStore.open(_folder(arguments), mix_encoder(arguments))
     return rival.build(_fresh(arguments.out / "rival"), store, arguments.data)
 
 
@@ -283,7 +283,7 @@ def rival_query(arguments: argparse.Namespace) -> dict[str, Any]:
     """Open llama-index's stores and search them."""
     from . import rival
 
-    mix = _mix(arguments)
+    mix = mix_encoder(arguments)
     titles = [json.loads(line) for line in (arguments.out / "rival" / "titles.jsonl").read_text().splitlines()]
     return rival.query(arguments.out / "rival", titles, mix)
 
@@ -316,7 +316,7 @@ def _turned(paper: Paper, turn: int) -> Paper:
     return replace(paper, id=f"{paper.id}-{turn}", title=f"{paper.title} ({turn})", abstract=abstract, identifiers=())
 
 
-def _mix(arguments: argparse.Namespace, kind: type[MixEncoder] = MixEncoder) -> MixEncoder:
+def mix_encoder(arguments: argparse.Namespace, kind: type[MixEncoder] = MixEncoder) -> MixEncoder:
     real = MiniLMEncoder(arguments.out)
     titles = title_vectors(islice(_papers(arguments.data), MIXED_TITLES), real, arguments.out / "mixed")
     spaced = list(islice(_papers(arguments.data), MIXED_PAPERS))

@@ -43,7 +43,7 @@ def render(figures: dict[str, Any]) -> str:
         ("found by the next search", updated["visible_at_once"]),
         ("deleting 1,000 papers", f"{updated['delete_1000_s']} s"),
     ]
-    shown = _table(lines)
+    shown = table(lines)
     if "rival_build" in figures:
         shown += "\n\n" + _beside(figures, built["seconds"] - stand_in)
     return shown
@@ -64,14 +64,14 @@ def _beside(figures: dict[str, Any], build_s: float) -> str:
     ]
     lines = [("what", "Citewell", "llama-index", "ratio")]
     lines += [(name, f"{a:,.4g}", f"{b:,.4g}", f"{b / a:.1f}" if a else "") for name, a, b in pairs]
-    return _table(lines)
+    return table(lines)
 
 
 def _two(figures: dict[str, float]) -> str:
     return f"{figures['p50']:.1f} ms; {figures['p95']:.1f} ms"
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
+def table(rows: Sequence[tuple[str, ...]]) -> str:
     """Lay out rows as a Markdown table; the first one is the head."""
     head, *body = rows
     lines = [head, tuple("---" for _ in head), *body]

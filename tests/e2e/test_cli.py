@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from eval.cli import app
 from index.bundled import bundled_papers
 from index.lock import writer_lock
 from rag import Answer
@@ -114,6 +115,13 @@ def test_documents_name_only_commands_that_exist(name):
 def test_every_command_is_in_the_readme():
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert [command for command in COMMANDS if f"citewell {command}" not in text] == []
+
+
+def test_every_eval_command_is_documented():
+    named = {command.name or command.callback.__name__ for command in app.registered_commands}
+    for document_name in ("README.md", "eval/README.md"):
+        text = (REPOSITORY / document_name).read_text(encoding="utf-8")
+        assert [name for name in sorted(named) if f"citewell eval {name}" not in text] == [], document_name
 
 
 # The collection.
@@ -248,6 +256,21 @@ def test_config_shows_values_and_sources(run):
     )
     assert (rows["ui.port"]["value"], rows["ui.port"]["source"]) == (8000, "environment CITEWELL_UI__PORT")
     assert "ui.port = 8000  (environment CITEWELL_UI__PORT)" in run("config", CITEWELL_UI__PORT="8000").stdout
+
+
+def test_config_shows_what_the_collection_keeps(run, small):
+    with contextlib.closing(sqlite3.connect(small / "papers.sqlite")) as db, db:
+        db.execute("INSERT INTO meta VALUES ('tuning', '{\"refusal.threshold\": 0.25, \"retrieval.rerank\": false}')")
+    variables = {"CITEWELL_INDEX__PATH": str(small), "CITEWELL_RETRIEVAL__RERANK": "true"}
+    rows = {row["name"]: (row["value"], row["source"]) for row in document(run("config", "--json", **variables))}
+    assert rows["refusal.threshold"] == (0.25, f"collection {small}")
+    assert rows["retrieval.rerank"] == (True, "environment CITEWELL_RETRIEVAL__RERANK")
+    assert rows["retrieval.keywords"] == (True, "default")
+    with contextlib.closing(sqlite3.connect(small / "papers.sqlite")) as db, db:
+        db.execute("UPDATE meta SET value = '[' WHERE key = 'tuning'")
+    damaged = run("config", **variables)
+    assert "refusal.threshold = 0.5  (default)" in damaged.stdout
+    assert "its manifest lacks a usable entry" in damaged.stderr
 
 
 def test_doctor_finds_nothing_wrong(run, library):
@@ -430,3 +453,40 @@ def test_text_a_terminal_cannot_show_does_not_stop_a_command(run, small):
     result = run("ask", "What is slow, naïvely “said”?", "--index", small, PYTHONIOENCODING="ascii")
     assert result.returncode == 0
     assert json.loads(run("papers", "--index", small, "--json", PYTHONIOENCODING="ascii").stdout)
+
+
+# Evaluation.
+
+
+@pytest.fixture
+def benchmark():
+    """A benchmark of two papers in the layout of BEIR."""
+    folder = Path("benchmark")
+    (folder / "qrels").mkdir(parents=True)
+    papers = [json.loads(line) for line in TWO_PAPERS.splitlines()]
+    documents = [{"_id": paper["id"], "title": paper["title"], "text": paper["abstract"]} for paper in papers]
+    queries = [{"_id": "q1", "text": "token mixers"}, {"_id": "q2", "text": "singing whales"}]
+    for name, rows in (("corpus", documents), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\ta1\t1\nq2\tb2\t1\n")
+    return folder
+
+
+def test_retrieval_is_measured_and_two_runs_are_compared(run, benchmark):
+    for using in ("product", "keyword"):
+        options = ("--using", using, "--index", "benchmark.idx", "--out", f"{using}.json", "--json")
+        found = document(run("eval", "retrieval", benchmark, *options, timeout_s=300))
+        values = {measure["name"]: measure["value"] for measure in found["measures"]}
+        assert values["nDCG@10"] == values["RR@10"] == 1.0
+        assert "nDCG@10" in Path(f"{using}.html").read_text()
+    result = run("eval", "compare", "product.json", "keyword.json")
+    assert result.returncode == 0, result.stderr
+    assert "no difference that 2 queries can show" in result.stdout
+    assert "product.json" in Path("eval-compare.html").read_text()
+
+
+def test_what_cannot_be_measured_or_compared_says_so(run, benchmark):
+    (benchmark / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tgone\t1\n")
+    assert_error(run("eval", "retrieval", benchmark), 1, "test.tsv, line 2, field corpus-id", "gone")
+    Path("a.json").write_text("{}")
+    assert_error(run("eval", "compare", "a.json", "a.json"), 1, "a.json, field form", "Name the JSON file")

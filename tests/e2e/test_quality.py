@@ -4,40 +4,41 @@ from pathlib import Path
 
 import pytest
 
-from eval.answers import AnswersReport, run_answers
+from eval.answers import run_answers
 from eval.cli import EXAMPLE_QUESTIONS
 from eval.dataset import load_questions
+from eval.run import Dataset, Run
 from index.bundled import bundled_papers
 from rag import PaperQA, load_settings
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> AnswersReport:
+def run(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Run:
     qa = PaperQA.open(
         tmp_path_factory.mktemp("quality") / "papers.idx",
         settings=load_settings(overrides={"index": {"cache_dir": cache_dir}}),
     )
     qa.add(bundled_papers())
-    return run_answers(qa, load_questions(EXAMPLE_QUESTIONS))
+    return run_answers(qa, load_questions(EXAMPLE_QUESTIONS), Dataset.of_file(EXAMPLE_QUESTIONS), {})
 
 
-def test_a_gold_paper_is_cited_first(report: AnswersReport) -> None:
-    assert report.overall.gold_first.value >= 0.95
+def test_a_gold_paper_is_cited_first(run: Run) -> None:
+    assert run.measure("gold_first").value >= 0.95
 
 
-def test_key_facts_are_in_short_answers(report: AnswersReport) -> None:
-    assert report.overall.key_facts.value >= 0.60
-    assert report.overall.median_words <= 90
+def test_key_facts_are_in_short_answers(run: Run) -> None:
+    assert run.measure("key_facts").value >= 0.60
+    assert run.measure("median_words").value <= 90
 
 
-def test_refusals_fall_where_they_should(report: AnswersReport) -> None:
-    assert report.overall.refused_unanswerable.value >= 0.7
-    assert report.overall.refused_answerable.value <= 0.05
+def test_refusals_fall_where_they_should(run: Run) -> None:
+    assert run.measure("refused_unanswerable").value >= 0.7
+    assert run.measure("refused_answerable").value <= 0.05
 
 
-def test_every_quote_is_exact_and_every_sentence_cited(report: AnswersReport) -> None:
-    assert report.overall.bad_quotes == 0
-    assert report.overall.uncited_sentences == 0
+def test_every_quote_is_exact_and_every_sentence_cited(run: Run) -> None:
+    assert run.measure("bad_quotes").value == 0
+    assert run.measure("uncited_sentences").value == 0
 
 
 def test_the_example_questions_are_those_of_the_evaluation_data(shared_data: Path) -> None:

@@ -2,15 +2,17 @@ import json
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import eval.cli
-from eval import load_questions, render_report, report_dict, run_answers
-from eval.answers import WARM_UP
+from eval import Dataset, load_questions, read_run, render_text, run_answers
+from eval.answers import WARM_UP, refusal_curve
 from eval.dataset import dataset_sha256
+from eval.run import Bars, Curves, Histogram
 from index.errors import CitewellError, EvalDataError, IndexNotFoundError
 from index.paper import Paper
 from rag.answer import Answer, AnswerSentence, Citation, Trace
@@ -82,14 +84,18 @@ def dataset(tmp_path):
     return path
 
 
+def measure(qa, dataset, progress=None):
+    return run_answers(qa, load_questions(dataset), Dataset.of_file(dataset), {"a": 1}, progress)
+
+
 @pytest.fixture
-def report(dataset):
-    return run_answers(ScriptedQA(), load_questions(dataset))
+def run(dataset):
+    return measure(ScriptedQA(), dataset)
 
 
 def test_questions_are_asked_in_order_after_a_warm_up(dataset):
     qa, ticks = ScriptedQA(), []
-    run_answers(qa, load_questions(dataset), lambda done, total: ticks.append((done, total)))
+    measure(qa, dataset, lambda done, total: ticks.append((done, total)))
     assert qa.asked == [
         (WARM_UP, None),
         ("how fast?", None),
@@ -100,79 +106,129 @@ def test_questions_are_asked_in_order_after_a_warm_up(dataset):
     assert ticks == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_rows_keep_what_was_said(report):
-    first, second, third, _ = report.rows
-    assert (first.status, first.text, first.cited) == ("answered", "It is 4.3x faster [1].", ("A Fast Network",))
-    assert first.scores.key_facts == first.scores.sentence_recall == 1.0
-    assert first.words == 4
-    assert (second.answerable, second.status, second.scores.gold_first) == (False, "refused", None)
-    assert (third.scores.gold_first, third.scores.key_facts, third.words) == (0.0, 0.0, 0)  # "40" stands in the reason
-    assert all(row.latency_ms >= 0 for row in report.rows)
+def test_rows_keep_what_was_said(run):
+    first, second, third, fourth = run.rows
+    assert (first.id, first.group, first.text) == ("1", "factoid", "how fast?")
+    assert first.details == {
+        "status": "answered",
+        "answer": "It is 4.3x faster [1].",
+        "cited": ["A Fast Network"],
+        "answerability": 0.9,
+        "bad_quotes": 0,
+        "uncited_sentences": 0,
+    }
+    assert (first.scores["key_facts"], first.scores["sentence_recall"], first.scores["words"]) == (1.0, 1.0, 4.0)
+    assert (first.scores["refused_answerable"], first.scores["refused_unanswerable"]) == (0.0, None)
+    assert (second.details["status"], second.scores["gold_first"]) == ("refused", None)
+    assert (second.scores["refused_answerable"], second.scores["refused_unanswerable"]) == (None, 1.0)
+    # "40" stands in the reason, which is no answer
+    assert (third.scores["gold_first"], third.scores["key_facts"], third.scores["words"]) == (0.0, 0.0, None)
+    assert (third.scores["refused_answerable"], fourth.scores["refused_unanswerable"]) == (1.0, 0.0)
+    assert all(row.scores["latency_ms"] >= 0 for row in run.rows)
 
 
-def test_refusals_are_counted_by_what_was_right(report):
-    overall = report.overall
-    assert (overall.refused_answerable.value, overall.refused_answerable.n) == (0.5, 2)
-    assert (overall.refused_unanswerable.value, overall.refused_unanswerable.n) == (0.5, 2)
-    factoid, unanswerable = report.kinds
-    assert (factoid.name, factoid.n, factoid.refused_answerable.value) == ("factoid", 2, 0.5)
-    assert factoid.refused_unanswerable is None
-    assert unanswerable.refused_answerable is None
-    assert unanswerable.refused_unanswerable.value == 0.5
+def test_refusals_are_counted_by_what_was_right(run):
+    wrongly, rightly = run.measure("refused_answerable"), run.measure("refused_unanswerable")
+    assert (wrongly.value, wrongly.n, wrongly.higher_is_better) == (0.5, 2, False)
+    assert (rightly.value, rightly.n, rightly.higher_is_better) == (0.5, 2, True)
+    factoid, unanswerable = run.groups
+    assert (factoid.name, factoid.n, factoid.measure("refused_answerable").value) == ("factoid", 2, 0.5)
+    assert factoid.measure("refused_unanswerable") is None
+    assert unanswerable.measure("refused_answerable") is None
+    assert unanswerable.measure("refused_unanswerable").value == 0.5
 
 
-def test_a_refused_answer_halves_the_means(report):
-    overall = report.overall
+def test_a_refused_answer_halves_the_means(run):
     for name in ("gold_first", "paper_precision", "paper_recall", "sentence_precision", "sentence_recall", "key_facts"):
-        assert (getattr(overall, name).value, getattr(overall, name).n) == (0.5, 2)
+        assert (run.measure(name).value, run.measure(name).n) == (0.5, 2)
+        assert run.measure(name).per_query
 
 
-def test_answerability_is_compared_over_both_sorts(report):
+def test_answerability_is_compared_over_both_sorts(run):
     # 0.9 beats 0.1 and 0.4; 0.4 beats 0.1 and ties 0.4
-    assert report.overall.auroc.value == pytest.approx(3.5 / 4)
-    assert [kind.auroc for kind in report.kinds] == [None, None]
+    assert run.measure("auroc").value == pytest.approx(3.5 / 4)
+    assert [group.measure("auroc") for group in run.groups] == [None, None]
 
 
-def test_totals(report):
-    assert report.overall.n == 4
-    assert report.overall.median_words == 3.5  # 4 and 3; refusals have no length
-    assert (report.overall.bad_quotes, report.overall.uncited_sentences) == (0, 0)
-    assert report.overall.latency_p50_ms <= report.overall.latency_p95_ms
+def test_totals(run):
+    assert len(run.rows) == 4
+    assert run.measure("median_words").value == run.measure("words").value == 3.5  # 4 and 3; refusals have no length
+    for name in ("bad_quotes", "uncited_sentences"):
+        assert (run.measure(name).value, run.measure(name).low, run.measure(name).per_query) == (0, None, False)
+    assert run.measure("latency_p50_ms").value <= run.measure("latency_p95_ms").value
+
+
+def test_broken_quotes_are_counted(dataset):
+    class Inexact(ScriptedQA):
+        def ask(self, question, history=None):
+            answer = super().ask(question, history)
+            if not answer.sentences:
+                return answer
+            (sentence,) = answer.sentences
+            wrong = replace(sentence.citations[0], quote="We build it!")
+            return replace(answer, sentences=(replace(sentence, citations=(wrong,)), replace(sentence, citations=())))
+
+    run = measure(Inexact(), dataset)
+    assert (run.measure("bad_quotes").value, run.measure("uncited_sentences").value) == (2, 2)
+    assert run.group("factoid").measure("bad_quotes").value == 1
 
 
 def test_nothing_is_asked_when_gold_is_missing(dataset):
     qa = ScriptedQA([FAST])
     with pytest.raises(EvalDataError, match="Question 3"):
-        run_answers(qa, load_questions(dataset))
+        measure(qa, dataset)
     assert qa.asked == []
     with pytest.raises(ValueError, match="no questions"):
-        run_answers(qa, [])
+        run_answers(qa, [], Dataset.of_file(dataset), {})
 
 
-def test_table_shows_each_kind_and_the_intervals(report):
-    lines = render_report(report).splitlines()
+def test_the_refusal_curve_by_hand():
+    # Below 0.4 are 0.1 (unanswerable); below 0.9 also 0.4 and 0.4; below 1 all.
+    curve = refusal_curve([0.9, 0.4], [0.1, 0.4], 0.5)
+    answered, refused = curve.lines
+    assert answered.x == refused.x == (0.0, 0.1, 0.4, 0.9, 1.0)
+    assert answered.y == (1.0, 1.0, 1.0, 0.5, 0.0)
+    assert refused.y == (0.0, 0.0, 0.5, 1.0, 1.0)
+    assert (curve.mark, curve.steps) == (0.5, True)
+
+
+def test_what_is_drawn(run):
+    bars = [plot.measure for plot in run.plots if isinstance(plot, Bars)]
+    assert bars == [
+        "gold_first",
+        "paper_precision",
+        "paper_recall",
+        "sentence_precision",
+        "sentence_recall",
+        "key_facts",
+    ]
+    (scores,) = [plot for plot in run.plots if isinstance(plot, Histogram)]
+    assert [(series.name, series.values) for series in scores.series] == [
+        ("answerable", (0.9, 0.4)),
+        ("unanswerable", (0.1, 0.4)),
+    ]
+    assert len([plot for plot in run.plots if isinstance(plot, Curves)]) == 1
+
+
+def test_table_shows_each_kind_and_the_intervals(run):
+    lines = render_text(run).splitlines()
     header, _, factoid, unanswerable, _, overall, *_ = lines
     assert header.split()[:2] == ["kind", "n"]
     assert factoid.split()[:9] == ["factoid", "2", *["0.500"] * 7]
     assert factoid.split()[9:11] == ["-", "-"]
     assert unanswerable.split()[:11] == ["unanswerable", "2", *["-"] * 7, "0.500", "-"]
     assert overall.split()[:11] == ["overall", "4", *["0.500"] * 8, "0.875"]
+    assert header.endswith("words  p50 ms  p95 ms  bad  uncited")
     assert len({len(line) for line in (header, factoid, unanswerable, overall)}) == 1
     (facts,) = [line for line in lines if line.startswith("key facts ")]
     assert facts.split() == ["key", "facts", "0.500", "[0.000,", "1.000]", "n", "=", "2"]
 
 
-def test_document_says_what_is_needed_to_repeat_it(report, dataset):
-    document = report_dict(report, dataset=dataset, settings={"a": 1}, answerer="script")
-    again = json.loads(json.dumps(document, allow_nan=False))
-    assert again["dataset"] == {"path": str(dataset), "sha256": dataset_sha256(dataset)}
-    assert again["settings"] == {"a": 1}
-    assert again["answerer"] == "script"
-    assert {"citewell", "python", "numpy", "faiss-cpu"} <= again["versions"].keys()
-    assert [row["id"] for row in again["rows"]] == ["1", "2", "3", "4"]
-    assert again["rows"][0]["text"] == "It is 4.3x faster [1]."
-    assert again["overall"]["gold_first"]["value"] == 0.5
-    assert [kind["name"] for kind in again["kinds"]] == ["factoid", "unanswerable"]
+def test_a_run_says_what_is_needed_to_repeat_it(run, dataset):
+    assert run.command == "answers"
+    assert (run.dataset.path, run.dataset.sha256) == (str(dataset), dataset_sha256(dataset))
+    assert run.settings == {"a": 1}
+    assert {"citewell", "python", "numpy", "faiss-cpu"} <= run.versions.keys()
 
 
 @pytest.fixture
@@ -206,10 +262,13 @@ def test_command_prints_a_table_and_writes_the_report(opened, dataset, tmp_path,
     result = invoke(dataset, "--index", "my.idx", "--llm", "some/model")
     assert result.exit_code == 0, result.output
     assert "overall" in result.stdout
-    document = json.loads((tmp_path / "eval-answers.json").read_text(encoding="utf-8"))
-    assert document["settings"]["index"]["path"] == "my.idx"
-    assert document["settings"]["answering"]["llm"] == "some/model"
-    assert document["settings"]["eval"] == {"example": False, "limit": None}
+    settings = read_run("eval-answers.json").settings
+    assert settings["index"]["path"] == "my.idx"
+    assert settings["answering"]["llm"] == "some/model"
+    assert settings["eval"] == {"example": False, "limit": None, "answerer": "script"}
+    page = (tmp_path / "eval-answers.html").read_text(encoding="utf-8")
+    assert "citewell eval answers" in page
+    assert "Refusal curve" in page
     ((qa, path, llm),) = opened
     assert (path, llm, qa.closed) == (Path("my.idx"), "some/model", True)
 
@@ -238,7 +297,10 @@ def test_command_leaves_errors_to_its_parent(opened, dataset, tmp_path):
     assert "overall" in failed.stdout  # what was measured is shown all the same
 
 
-@pytest.mark.parametrize("arguments", [["--example", "--index", "a"], ["--out", "/no/such/folder/x"], ["--limit", 0]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--example", "--index", "a"], ["--out", "/no/such/folder/x"], ["--out", "x.html"], ["--limit", 0]],
+)
 def test_command_refuses_arguments_that_disagree(opened, dataset, arguments):
     assert invoke(dataset, *arguments).exit_code == 2
     assert opened == []
