@@ -12,7 +12,6 @@ any number read, each from one consistent generation.
 import json
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -43,7 +42,7 @@ from .terms import analysis, one_slip_apart
 from .vectors import Mask
 
 SHORTEST_SLIP = 6  # letters of a term that may be mistyped
-SLIPS_LOOKED_AT = 20  # papers with a term one slip away
+SLIPS_LOOKED_AT = 200  # papers with a term one slip away
 _FILTERS_KEPT = 32
 
 
@@ -224,9 +223,10 @@ class PaperStore:
                     continue
                 keys = derived.keywords.search_near(term, SLIPS_LOOKED_AT)
                 papers = rows.load_papers(db, keys, self.encoder.dimension).values()
-                near = Counter(t for paper in papers for t in paper.terms if one_slip_apart(t, term))
+                near = {t for paper in papers for t in paper.terms if one_slip_apart(t, term)}
+                held = derived.keywords.document_frequencies(near)
                 if near:
-                    found[term] = min(near, key=lambda t: (-near[t], t))
+                    found[term] = min(near, key=lambda t: (-held[t], t))
         return found
 
     def document_frequency(self, terms: Sequence[str]) -> tuple[dict[str, int], int]:

@@ -56,6 +56,13 @@ class AnswerSentence:
     label: str = ""
     highlight: tuple[int, ...] | None = field(default=None, metadata=_SINCE_2)
 
+    def __post_init__(self) -> None:
+        """Check that the highlight is a span of the text."""
+        if self.highlight is not None:
+            start, end = self.highlight if len(self.highlight) == 2 else (-1, -1)
+            if not 0 <= start < end <= len(self.text):
+                raise ValueError(f"not an answer: highlight is {list(self.highlight)}, not a span of the text")
+
 
 @dataclass(frozen=True, slots=True)
 class DroppedSentence:
@@ -78,8 +85,8 @@ class Source:
 
     Attributes:
         paper: The paper itself, so that an answer can be shown and exported without its index.
-        rank: Place after fusion, from 1.
-        score: Fused score; higher is better, about 0 to 2.7.
+        rank: Place, from 1; after the reader has reordered the best ones, if it does.
+        score: Fused score of the search, about 0 to 3, and what the reader adds to it, 0 to 2.7; higher is better.
         dense_score: Cosine of the question and the paper's nearest passage, -1 to 1.
         sentence_score: Cosine of the question and the paper's nearest sentence, -1 to 1.
         keyword_score: Share of the question's words found in the paper, weighted by rarity, 0 to 1.

@@ -30,6 +30,8 @@ _UNITS = {
     "percent": "%", "x": "times", "×": "times", "fold": "times", "msec": "ms", "millisecond": "ms", "sec": "s",
     "second": "s", "minute": "min", "hour": "h", "hr": "h", "day": "d", "kb": "KB", "mb": "MB", "gb": "GB", "tb": "TB",
 }  # fmt: skip
+_MAGNITUDES = {"K": "thousand", "k": "thousand", "M": "million", "B": "billion"}
+_CASE_MATTERS = frozenset({"mW", "MW", "mHz", "MHz", "mPa", "MPa"})
 _KNOWN_UNITS = frozenset(
     "% times ms us µs μs ns s min h d week month year km m cm mm nm µm μm um hz khz mhz ghz thz db kb mb gb tb k °c c "
     "mev gev tev ev kev w mw kw v mv a ma pa kpa mpa gpa kg g mg fps million billion thousand point bit byte token "
@@ -68,6 +70,13 @@ for _row, _sides in enumerate(_OPPOSITES):
     for _side, _words in enumerate(_sides):
         for _word in _words.split():
             _DIRECTION.setdefault(_word, set()).add((_row, _side))
+# Of these words the opposite is a contradiction by itself; "fast" and "slow" may stand in one true sentence.
+_COMPARATIVES = frozenset(
+    "more greater higher larger increase increases increased improve improves improved rises grows exceeds exceeded "
+    "less fewer lower smaller decrease decreases decreased reduce reduces reduced drops falls shrinks degrade degrades "
+    "degraded better worse outperform outperforms outperformed underperform underperforms underperformed superior inferior faster "
+    "slower quicker".split()
+)
 _OTHER = {
     word: [other for sides in _OPPOSITES for side in (0, 1) if word in sides[side].split()
            for other in sides[1 - side].split()]
@@ -119,12 +128,12 @@ def units(text: str) -> dict[str, set[str]]:
     """
     found: dict[str, set[str]] = {}
     for number, unit in _QUANTITY.findall(text):
-        folded = unit.lower() if unit != "K" else "k"
+        folded = _MAGNITUDES.get(unit, unit.lower() if unit not in _CASE_MATTERS else unit)
         if folded.startswith("percentage point"):
             folded = "point"
         folded = folded.removesuffix("s") if len(folded) > 3 and folded not in _KNOWN_UNITS else folded
-        folded = _UNITS.get(folded, folded).lower()
-        if folded in _KNOWN_UNITS:
+        folded = folded if folded in _CASE_MATTERS else _UNITS.get(folded, folded).lower()
+        if folded in _KNOWN_UNITS or folded in _CASE_MATTERS:
             found.setdefault(re.sub(r",(?=\d{3}(?!\d))", "", number), set()).add(folded)
     return found
 
@@ -156,6 +165,7 @@ def contradiction(statement: str, quoted: str, *, mentioned: Callable[[str], boo
         return f"it says “{negated}”, and the nearest sentence has no negation"
     if negated_there and not negated:
         return f"the nearest sentence says “{negated_there}”, and it has no negation"
-    if not negated and (turned := turned_round(statement, quoted)):  # "not higher" says what "lower" does
+    turned = turned_round(statement, quoted)
+    if turned in _COMPARATIVES and not negated:  # "not higher" says what "lower" does
         return f"it says “{turned}”, and the nearest sentence says the opposite"
     return ""

@@ -67,8 +67,9 @@ class Pipeline:
         """Return the ``k`` best papers, the first ones in the order that the reader finds."""
         depth = self._settings.retrieval.similarity_top_k
         retrieval = self._retriever.retrieve([(query, 1.0)], max(k, depth), where)
-        found, rest = rerank(read(self._reader, retrieval.query, retrieval.hits, depth), retrieval.hits[depth:])
-        return [hit.source for hit in (*(hit for hit, _ in found), *rest)][:k]
+        found = read(self._reader, retrieval.query, retrieval.hits, depth)
+        hits, _ = rerank(found, retrieval.hits[depth:])
+        return [hit.source for hit in hits[:k]]
 
     def run(
         self,
@@ -119,8 +120,7 @@ class Pipeline:
             yield Done(Answer(question, "refused", sources=sources, nearest=nearest, reason=reason, trace=trace))
             return
 
-        draft = Draft()
-        selection, lacking = self._cover_parts(question, selection)
+        draft, gap = Draft(), verdict.gap()
         if self._llm is not None:
             yield Status("write", f"{self._llm.name} is writing")
             tokens = self._settings.answering.max_new_tokens
@@ -129,10 +129,13 @@ class Pipeline:
             yield from writer.write(question, evidence, draft, cancel, markers, said_before)
             if draft.sentences:
                 trace = replace(trace, answerer=self._llm.name)
+                gap = ""  # it was judged by the papers that would be quoted, and the model may have cited others
         if not draft.sentences and not draft.stopped:
+            selection, lacking = self._cover_parts(question, selection)
+            gap = gap or lacking
             yield from self._quote(question, selection, draft, cancel, markers)
         clock.stage("write")
-        reason = "Stopped before the end." if draft.stopped else draft.incomplete or verdict.gap() or lacking
+        reason = "Stopped before the end." if draft.stopped else draft.incomplete or gap
         cited = {c.paper_id: c.marker for sentence in draft.sentences for c in sentence.citations}
         yield Done(
             Answer(
@@ -154,11 +157,11 @@ class Pipeline:
         depth = len(retrieval.hits) if form is not Form.SINGLE else self._settings.evidence.papers_read
         if self._llm is not None:
             depth = max(depth, PROMPT_PAPERS)
-        found, rest = read(self._reader, retrieval.query, retrieval.hits, depth), list(retrieval.hits[depth:])
+        found, rest = read(self._reader, retrieval.query, retrieval.hits, depth), retrieval.hits[depth:]
+        hits = [*(hit for hit, _ in found), *rest]
         if alone and self._settings.retrieval.rerank:
-            found, rest = rerank(found, rest)
-        hits = (*(hit for hit, _ in found), *rest)
-        return replace(retrieval, hits=hits), gather(retrieval.query, found, form, alone=alone)
+            hits, found = rerank(found, rest)
+        return replace(retrieval, hits=tuple(hits)), gather(retrieval.query, found, form, alone=alone)
 
     def _cover_parts(self, question: str, selection: Selection) -> tuple[Selection, str]:
         """Look for each part of a question that asks several things of one paper; tell which parts are not answered."""

@@ -27,8 +27,7 @@ _ASKS = re.compile(
 _PART = re.compile(
     r"\?\s+(?=\w)"
     r"|,?\s+(?:and|or)\s+(?=(?:(?:by|at|in|on|of|to|from) )?(?:what|which|how|why|who|where|when)\b)"
-    r"|,?\s+and\s+(?=(?:is|are|do|does|did|can|was|were)\b)"
-    r"|[,;]\s+(?=(?:(?:by|at|in|on|of|to|from) )?(?:what|which|how|why|who|where|when)\b)",
+    r"|,?\s+and\s+(?=(?:is|are|do|does|did|can|was|were) (?:it|they|its|their|the|this|that|there|you|we|one)\b)",
     re.I,
 )
 _SHORTEST_PART = 3  # words

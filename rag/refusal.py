@@ -24,16 +24,16 @@ from .retrieval import Query
 # Fitted by logistic regression on questions on the bundled papers and on AbstractQA's development abstracts, each also
 # asked without its paper in the collection, and on questions that were written to be unanswerable; then rounded. The
 # bias is moved so that 0.5 refuses 1 in 25 answerable questions: people mostly ask what can be answered.
-ANSWERABLE_WEIGHT = 1.1
-SENTENCE_WEIGHT = 2.4
-COVERAGE_WEIGHT = 1.5
-MISSING_NAME_WEIGHT = -1.25
-TERM_WEIGHT = 0.45
+ANSWERABLE_WEIGHT = 0.6
+SENTENCE_WEIGHT = 2.3
+COVERAGE_WEIGHT = 0.8
+MISSING_NAME_WEIGHT = -1.0
+TERM_WEIGHT = 0.27
 MAX_TERMS = 12
-CALLED_BY_NAME_WEIGHT = 1.8
-LIST_BIAS = 1.4
-FOLLOW_UP_BIAS = 3.3
-BIAS = -2.6
+CALLED_BY_NAME_WEIGHT = 1.25
+LIST_BIAS = 1.3
+FOLLOW_UP_BIAS = 1.6
+BIAS = -1.3
 
 _COUNTED = re.compile(r"\bhow many (?=((?:[^\W\d_]+[- ]){0,2}[^\W\d_]+))", re.I)
 _NOT_COUNTED = STOP_WORDS | {"times", "percent", "people", "ways", "different", "less", "fewer"}
@@ -84,8 +84,8 @@ def answerability(
         follow_up: Whether the question refers to the conversation. Its paper is then known, so what is asked of it
             may be told in few words; one without any topic word ("how does it work?") scores at least 0.5.
     """
-    if not chosen:
-        return Answerability(0.0)
+    if not chosen or not (follow_up or any(c.isalpha() for term in query.terms for c in term)):
+        return Answerability(0.0)  # nothing is found, or nothing is asked: "what?", "42"
     papers = [evidence.hit.source.paper for evidence in chosen]
     nearest = max(float(np.max(e.hit.stored.sentence_vectors @ query.vector)) for e in chosen)
     held = frozenset[str]().union(*(evidence.hit.stored.terms for evidence in chosen))

@@ -14,6 +14,8 @@ from dataclasses import replace
 from .evidence.reader import EvidenceReader, Reading, probability
 from .retrieval import Hit, Query
 
+# The best of a grid on the example questions and AbstractQA's development questions (first hit 0.96 to 0.97, 0.88 to
+# 0.92); round numbers.
 RELEVANT_WEIGHT = 2.5
 ANSWERABLE_WEIGHT = 0.2
 
@@ -28,23 +30,24 @@ def read(reader: EvidenceReader, query: Query, hits: Sequence[Hit], depth: int) 
     ]
 
 
-def rerank(found: Sequence[tuple[Hit, Reading]], rest: Sequence[Hit]) -> tuple[list[tuple[Hit, Reading]], list[Hit]]:
-    """Return what was read in its new order, and the rest; ranks and scores are set anew.
+def rerank(found: Sequence[tuple[Hit, Reading]], rest: Sequence[Hit]) -> tuple[list[Hit], list[tuple[Hit, Reading]]]:
+    """Return all hits in their new order, with new ranks and scores, and those among them that were read.
 
     Args:
         found: From :func:`read`.
         rest: The hits that were not read, best first.
     """
     gains = [_gain(reading) for _, reading in found]
-    least = min(gains, default=0.0)
     scores = [hit.source.score + gain for (hit, _), gain in zip(found, gains, strict=True)]
     order = sorted(range(len(found)), key=lambda at: (-scores[at], at))
-    ranked = []
-    for rank, at in enumerate(order, start=1):
-        hit, reading = found[at]
-        ranked.append((replace(hit, source=replace(hit.source, rank=rank, score=round(scores[at], 6))), reading))
-    others = [replace(hit, source=replace(hit.source, score=round(hit.source.score + least, 6))) for hit in rest]
-    return ranked, others
+    ranked = [(_placed(found[at][0], rank, scores[at]), found[at][1]) for rank, at in enumerate(order, start=1)]
+    least = min(gains, default=0.0)
+    unread = [_placed(hit, rank, hit.source.score + least) for rank, hit in enumerate(rest, start=len(found) + 1)]
+    return [*(hit for hit, _ in ranked), *unread], ranked
+
+
+def _placed(hit: Hit, rank: int, score: float) -> Hit:
+    return replace(hit, source=replace(hit.source, rank=rank, score=round(score, 6)))
 
 
 def _gain(reading: Reading) -> float:

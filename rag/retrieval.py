@@ -12,6 +12,7 @@ calls by the name its title begins with gets a little more.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,11 +23,12 @@ from index.embedding.encoder import Vectors
 from index.filters import Where
 from index.rows import StoredPaper
 from index.store import Candidates, PaperStore
-from index.terms import document_terms, question_terms
+from index.terms import document_terms, fold_words, question_terms, stem
 
 from .answer import Source
 from .names import Name, find_names, names_in_title
 
+_WORD = re.compile(r"[^\W\d_]+")
 SENTENCE_WEIGHT = 0.8
 COVERAGE_WEIGHT = 0.9
 CALLED_BY_NAME = 0.5
@@ -114,7 +116,7 @@ class Retriever:
         for (text, _), vector in zip(questions, vectors, strict=True):
             terms = tuple(question_terms(text))
             candidates = self._store.candidates(vector, terms, limit, where)
-            slips = self._store.respelled([t for t in terms if not candidates.document_frequency[t]])
+            slips = self._slips(text, [term for term in terms if not candidates.document_frequency[term]])
             if slips:
                 respelled.update(slips)
                 terms = tuple(dict.fromkeys(slips.get(term, term) for term in terms))
@@ -135,7 +137,7 @@ class Retriever:
         hits = []
         for rank, key in enumerate(best, start=1):
             # What speaks for a paper is told for the wording that speaks for it most.
-            dense, sentence, coverage = max((_parts(query, pool[key]) for query, _ in found), key=_fused)
+            dense, sentence, coverage = max((_parts(query, pool[key]) for query, _ in found), key=self._fused)
             source = Source(
                 paper=pool[key].paper,
                 rank=rank,
@@ -151,11 +153,22 @@ class Retriever:
         names = find_names(questions[0][0], known.__contains__, self._store.encoder.count_tokens)
         return Retrieval(tuple(hits), found[0][0], tuple(names))
 
+    def _slips(self, text: str, unknown: Sequence[str]) -> dict[str, str]:
+        """Return for mistyped words the terms that were meant. A word that the encoder knows whole is not mistyped."""
+        if not unknown:
+            return {}
+        words = [word for word in _WORD.findall(fold_words(text)) if stem(word) in unknown]
+        pieces = self._store.encoder.count_tokens(words)
+        return self._store.respelled([stem(w) for w, count in zip(words, pieces, strict=True) if count > 1])
+
     def query(self, text: str) -> Query:
         """Return a text in the forms that a reader needs, without searching."""
         terms = tuple(question_terms(text))
         frequency, total = self._store.document_frequency(terms)
         return Query(text, self._store.encoder.embed_queries([text])[0], terms, rarity(terms, frequency, total))
+
+    def _fused(self, parts: tuple[float, float, float]) -> float:
+        return _fused(parts, self._coverage_weight)
 
     def score(self, query: Query, stored: StoredPaper) -> float:
         """Return the fused score of one paper for one wording, about 0 to 3."""

@@ -75,7 +75,7 @@ class IndexSettings(_Group):
 class RetrievalSettings(_Group):
     """How papers are found."""
 
-    similarity_top_k: int = Field(8, ge=1, description="Papers read per question.")
+    similarity_top_k: int = Field(8, ge=1, description="Papers found per question.")
     candidates: int = Field(50, ge=1, description="Papers each search (meaning, keywords) hands to the fusion.")
     keywords: bool = Field(True, description="Whether shared words count beside meaning.")
     rerank: bool = Field(True, description="Whether the evidence reader reorders the best papers.")
@@ -89,7 +89,7 @@ class EvidenceSettings(_Group):
         "trained", description="Evidence reader: the trained network, or similarity alone, which costs nothing."
     )
     papers_read: int = Field(
-        4, ge=1, description="Papers read for a single answer; for a list all that were found are read."
+        4, ge=1, description="Papers read for a single answer; for a list or a comparison all that were found are read."
     )
     max_sentences: int = Field(3, ge=1, description="Most sentences quoted from one paper.")
     max_words: int = Field(90, ge=1, description="Most words quoted from one paper; the best sentence is always given.")

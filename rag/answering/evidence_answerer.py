@@ -15,7 +15,7 @@ from ..question import Form
 from .highlight import answering_span
 from .selection import Selection
 
-WORTH_ADDING = 0.2  # of the best sentence's probability of being evidence
+WORTH_ADDING = 0.35  # of the best sentence's probability of being evidence
 
 _PRONOUN = re.compile(
     r"(?:It|They|Its|Their|He|She|Both|Each|The (?:former|latter))\b"

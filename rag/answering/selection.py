@@ -14,11 +14,11 @@ from ..names import names_in_title
 from ..question import Form
 from ..retrieval import Query
 
-# A paper belongs in a list if its score in the search, as a share of the best one's, and what the reader makes of it
-# reach this together.
-LIST_CUTOFF = 0.72
-LIST_READER_WEIGHT = 0.03  # per unit of log odds above EVEN
-LIST_EVEN = -1.0
+# A paper belongs in a list if its score in the search and the reader's log odds, weighted, reach this share of the best
+# paper's.
+LIST_CUTOFF = 0.7
+LIST_RELEVANT_WEIGHT = 0.2
+LIST_ANSWERABLE_WEIGHT = 0.03
 MAX_COMPARED = 4
 COMPLEMENT_GAIN = 0.1  # share of the question's words, weighted by rarity, that a second paper must add
 
@@ -53,15 +53,15 @@ def select(form: Form, query: Query, evidence: Sequence[PaperEvidence], max_pape
     if form is Form.COMPARISON:
         second = _complement(query, evidence)
         return Selection(form, (evidence[0], second)) if second else Selection(Form.SINGLE, tuple(evidence[:1]))
-    best = max(found.hit.fused for found in evidence)
-    near = [found for found in evidence if _belonging(found, best) >= LIST_CUTOFF][:max_papers] or list(evidence[:1])
+    best = max(map(_belonging, evidence))
+    near = [found for found in evidence if _belonging(found) >= LIST_CUTOFF * best][:max_papers] or list(evidence[:1])
     return Selection(Form.LIST if len(near) > 1 else Form.SINGLE, tuple(near))
 
 
-def _belonging(found: PaperEvidence, best: float) -> float:
-    """How much a paper belongs in a list, about 0 to 1.2; ``best`` is the highest score in the search."""
-    share = found.hit.fused / best if best > 0 else 1.0
-    return share + LIST_READER_WEIGHT * (found.reading.answerable - LIST_EVEN)
+def _belonging(found: PaperEvidence) -> float:
+    """How much a paper belongs in a list, about 0 to 3."""
+    reading = found.reading
+    return found.hit.fused + LIST_RELEVANT_WEIGHT * reading.relevant + LIST_ANSWERABLE_WEIGHT * reading.answerable
 
 
 def _complement(query: Query, evidence: Sequence[PaperEvidence]) -> PaperEvidence | None:

@@ -22,16 +22,21 @@ UNANSWERED = -2.0  # log odds below which a part of a question counts as not ans
 REPETITION_WEIGHT = 2.0  # log odds lost by a sentence that says the same as one before it
 BOILERPLATE_PENALTY = 6.0
 SHORTEST_SENTENCE = 4  # words; less is a number of a list or a heading that lost its line
-INTRODUCTION_BONUS = 1.0
-CONTRIBUTION_BONUS = {Form.LIST: 2.0, Form.COMPARISON: 1.0, Form.SINGLE: 0.0}
+# Log odds gained by a sentence that says what the paper does: in a list, and for a paper the question does not name.
+LIST_BONUS, INTRODUCTION_BONUS = 4.0, 1.5
 
 _BOILERPLATE = re.compile(
     r"https?://|\bwww\.|\b(?:code|models?|data|project page)\b.{0,40}\b(?:available|released)\b", re.I
 )
+_POINTS_BACK = re.compile(r"\b(?:it|its|they|their|them|this|that|these|those|each|both|again)\b", re.I)
 _ASKS_WHERE = re.compile(r"\b(?:code|github|url|link|website|repository|open[- ]source|available|download)\b", re.I)
 _CONTRIBUTION = re.compile(
     r"\b(?:we|this (?:paper|work|article|study|survey|research)|in this (?:paper|work|article|study|survey))\b.{0,60}?"
-    r"\b(?:propos|introduc|present|develop|design|describ|investigat|stud(?:y|ies)|review|survey|explor|show|aims?|provid|build)",
+    r"\b(?:propos|introduc|present|develop|design|describ|investigat|stud(?:y|ies)|review|survey|explor|show|aims?|provid|"
+    r"build)"
+    r"|\b(?:is|are) (?:proposed|introduced|presented|developed|designed|described)\b|\b(?:dubbed|named|called|termed)\b"
+    r"|\bour (?:proposed |novel |new )?(?:method|approach|framework|model|system|algorithm|work|paper|study)\b"
+    r"|\bthis (?:paper|work|article|study|research) (?:focus|address|tackl|consider|us)",
     re.I,
 )
 
@@ -62,14 +67,20 @@ def gather_parts(
         reader: Reads them.
 
     Returns:
-        The evidence, in which a sentence counts as much as it does for its best part; and the parts that the paper
-        does not answer. If it seems to answer none, the whole question's judgement stands and none is returned.
+        The evidence, in which a sentence counts as much as it does for its best answered part; and the parts that the
+        paper does not answer. A part that points back ("how is it shown?") cannot be judged alone and is never among
+        them; nor is any if the paper seems to answer none, for the whole question was judged answerable.
     """
     stored = evidence.hit.stored
     readings = [reader.judge(part, [stored])[0] for part in parts]
-    lacking = [part.text for part, reading in zip(parts, readings, strict=True) if reading.answerable < UNANSWERED]
+    lacking = [
+        part.text
+        for part, reading in zip(parts, readings, strict=True)
+        if reading.answerable < UNANSWERED and not _POINTS_BACK.search(part.text)
+    ]
     priors = evidence.scores - evidence.reading.evidence
-    best = np.maximum.reduce([evidence.reading.evidence, *(reading.evidence for reading in readings)])
+    answered = [reading.evidence for reading in readings if reading.answerable >= UNANSWERED]
+    best = np.maximum.reduce([evidence.reading.evidence, *answered])
     joined = replace(evidence.reading, evidence=best)
     scores = (best + priors).astype(np.float32)
     whole = replace(evidence, reading=joined, scores=scores, order=_order(scores, stored.sentence_vectors))
@@ -79,11 +90,16 @@ def gather_parts(
 def _evidence(query: Query, hit: Hit, reading: Reading, form: Form, *, alone: bool) -> PaperEvidence:
     stored = hit.stored
     sentences = [stored.paper.abstract[start:end] for start, end in stored.sentences]
-    bonus = CONTRIBUTION_BONUS[form]
-    if form is Form.SINGLE and alone and not names_in_title(stored.paper, query.text):
-        bonus = INTRODUCTION_BONUS
-    scores = (reading.evidence + _priors(query.text, sentences, bonus)).astype(np.float32)
+    scores = (reading.evidence + _priors(query.text, sentences, _bonus(query, hit, form, alone))).astype(np.float32)
     return PaperEvidence(hit, reading, scores, _order(scores, stored.sentence_vectors))
+
+
+def _bonus(query: Query, hit: Hit, form: Form, alone: bool) -> float:
+    """Return what a sentence gains that says what the paper does."""
+    if form is Form.LIST:
+        return LIST_BONUS
+    unknown = form is Form.SINGLE and alone and not names_in_title(hit.stored.paper, query.text)
+    return INTRODUCTION_BONUS if unknown else 0.0
 
 
 def _order(scores: Vectors, vectors: Vectors) -> tuple[int, ...]:

@@ -6,12 +6,12 @@ from ..settings import Settings
 from .reader import EvidenceReader
 
 
-def load_reader(settings: Settings, encoder_digest: str | int = SAFETENSORS_SHA256) -> EvidenceReader:
+def load_reader(settings: Settings, encoder_digest: str | int) -> EvidenceReader:
     """Return the reader.
 
     Args:
         settings: All settings.
-        encoder_digest: Which embedding model made the collection's vectors, from its identity.
+        encoder_digest: Which embedding model made the vectors that it reads with, from its identity; "" if unknown.
 
     Raises:
         ModelLoadError: If its weights are missing or damaged.

@@ -74,6 +74,7 @@ def test_each_part_of_a_question_gets_its_sentence() -> None:
         fast=reading([3.0, -4.0, -4.0], answerable=2.0),
         memory=reading([-4.0, 2.5, -4.0], answerable=1.0),
         price=reading([-4.0, -4.0, -1.0], answerable=-2.5),
+        **{"and its price": reading([-4.0, -4.0, -1.0], answerable=-2.5)},
     )
     joined, lacking = gather_parts(evidence, [query("fast"), query("memory")], reader)
     assert joined.order[:2] == (0, 1)
@@ -81,6 +82,8 @@ def test_each_part_of_a_question_gets_its_sentence() -> None:
     assert lacking == []
     _, lacking = gather_parts(evidence, [query("fast"), query("price")], reader)
     assert lacking == ["price"]
+    _, lacking = gather_parts(evidence, [query("fast"), query("and its price")], reader)
+    assert lacking == []  # what "its" stands for is not in it
     _, lacking = gather_parts(evidence, [query("price"), query("price")], reader)
     assert lacking == []  # the whole question was judged answerable: that stands
 
@@ -91,21 +94,22 @@ def test_the_reader_moves_what_search_had_close_together() -> None:
     found = read(reader, query("q"), [first, second, third], 2)
     assert [h.source.evidence_score for h, _ in found] == [0.5, 0.5]
     told = [(first, reading([0.0], answerable=-2.0, relevant=0.0)), (second, reading([0.0], 2.0, 2.0))]
-    ranked, rest = rerank(told, [third])
+    hits, found = rerank(told, [third])
     gains = [2.5 * probability(0.0) + 0.2 * probability(-2.0), 2.5 * probability(2.0) + 0.2 * probability(2.0)]
-    assert [h.source.paper.title for h, _ in ranked] == ["B", "A"]
-    assert [h.source.rank for h, _ in ranked] == [1, 2]
-    assert [h.source.score for h, _ in ranked] == pytest.approx([1.3 + gains[1], 1.4 + gains[0]], abs=1e-5)
-    assert rest[0].source.score == pytest.approx(1.2 + gains[0], abs=1e-5)
-    assert [h.fused for h, _ in ranked] == [1.3, 1.4]
+    assert [h.source.paper.title for h in hits] == ["B", "A", "C"]
+    assert [h.source.rank for h in hits] == [1, 2, 3]
+    assert [h.source.score for h in hits] == pytest.approx([1.3 + gains[1], 1.4 + gains[0], 1.2 + gains[0]], abs=1e-5)
+    assert [h.fused for h, _ in found] == [1.3, 1.4]
+    assert found[0][0] == hits[0]
 
 
 def test_a_list_holds_the_papers_near_the_best_one() -> None:
     given = [
-        (hit("A", "One sentence is here.", 2.0), reading([0.0], answerable=0.0)),  # share 1.00 + 0.03
-        (hit("B", "Two sentences are here.", 1.5), reading([0.0], answerable=-2.0)),  # 0.75 - 0.03 = 0.72
-        (hit("C", "Three sentences are here.", 1.4), reading([0.0], answerable=-1.0)),  # 0.70
-        (hit("D", "Four sentences are here.", 1.4), reading([0.0], answerable=0.0)),  # 0.70 + 0.03
+        (hit("A", "One sentence is here.", 1.5), reading([0.0], relevant=2.0)),  # 1.9, of which 70 % is 1.33
+        (hit("B", "Two sentences are here.", 1.35), reading([0.0], relevant=0.0)),  # 1.35
+        (hit("C", "Three sentences are here.", 1.35), reading([0.0], relevant=-0.5)),  # 1.25
+        (hit("D", "Four sentences are here.", 1.0), reading([0.0], relevant=2.0)),  # 1.4
+        (hit("E", "Five sentences are here.", 1.35), reading([0.0], answerable=-2.0)),  # 1.29
     ]
     chosen = select(Form.LIST, query("papers?"), gather(query("papers?"), given, Form.LIST), 8)
     assert [evidence.hit.source.paper.title for evidence in chosen.papers] == ["A", "B", "D"]

@@ -125,18 +125,21 @@ def test_an_answer_is_made_of_these_papers(store: PaperStore, question: str, for
     assert chosen.form is (form if len(titles) > 1 else Form.SINGLE)
 
 
-def test_a_mistyped_word_finds_what_was_meant(store: PaperStore) -> None:
+def test_a_mistyped_word_finds_what_was_meant(store: PaperStore, monkeypatch: pytest.MonkeyPatch) -> None:
     slips = ["pakcet", "accurraci", "acuraci", "zebras", "toknenn", "2packet", "grap"]
     assert store.respelled(slips) == {
         "pakcet": "packet",
         "accurraci": "accuraci",
         "acuraci": "accuraci",
     }  # "toknenn" is two slips from "token", and short words and those with digits are left
+    monkeypatch.setattr(HashEncoder, "count_tokens", lambda self, texts: [1 + ("comprssed" in text) for text in texts])
     right = Retriever(store).retrieve([("compressed audio", 1.0)], 1)
     slip = Retriever(store).retrieve([("comprssed audio", 1.0)], 1)
     assert right.query.terms == slip.query.terms
     assert slip.hits[0].source.keyword_score == 1.0
     assert not slip.names  # a slip is not a name that the papers lack
+    whole = Retriever(store).retrieve([("packed audio", 1.0)], 1)  # "packed" is a word of its own, not "packet"
+    assert whole.query.terms == ("pack", "audio")
 
 
 def test_what_is_far_from_every_word_is_left(store: PaperStore) -> None:
