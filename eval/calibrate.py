@@ -1,8 +1,8 @@
 """Choose the threshold below which questions are refused, for a wanted share of false refusals. Stores nothing.
 
-The threshold is the highest at which no more than that share of the answerable questions is refused, so that as many
-unanswerable ones are refused as the wanted share allows. It comes from questions that people wrote, if there are some,
-else from probes (:mod:`eval.probes`), each asked with its paper in the collection and without it.
+The threshold is the highest at which no more than that share of *new* answerable questions is refused on average, so
+that as many unanswerable ones are refused as the wanted share allows. It comes from questions that people wrote, if
+there are some, else from probes (:mod:`eval.probes`), each asked with its paper in the collection and without it.
 
 Probes have the words of their paper, and score higher than people's questions would. Their threshold would be too high,
 and refuse too many of the real questions: so it may lower the default and never raise it.
@@ -40,25 +40,29 @@ SHOWN_SCORES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def threshold_for(answerable: Sequence[float], target: float) -> float:
-    """Return the highest threshold that refuses at most ``target`` of the answerable questions, to four decimals.
+    """Return the highest threshold expected to refuse at most ``target`` of new answerable questions, to four decimals.
 
-    A question is refused if its score is less than the threshold.
+    A question is refused if its score is less than the threshold. Among n + 1 questions that are alike, the new one is
+    below the j-th lowest of the n others with a chance of at most j / (n + 1), so j is target * (n + 1), rounded down:
+    the conformal quantile of Vovk, Gammerman and Shafer, *Algorithmic learning in a random world* (2005); Angelopoulos
+    and Bates, *A gentle introduction to conformal prediction* (2021). If that is 0, there are too few scores to promise
+    the target (:func:`too_few`), and the lowest is returned.
 
     Args:
         answerable: Scores of answerable questions, 0 to 1, at least one.
-        target: Wanted share of false refusals, 0 or more, less than 1.
+        target: Wanted share of false refusals, more than 0, less than 1.
 
     Raises:
         ValueError: If there are no scores or the target is out of range.
 
     Example:
-        >>> threshold_for([0.9, 0.2, 0.6, 0.8], 0.25)
+        >>> threshold_for([0.9, 0.2, 0.6, 0.8], 0.4)
         0.6
     """
-    if not answerable or not 0 <= target < 1:
-        raise ValueError(f"a threshold needs scores and a target from 0 to less than 1, not {target}")
-    allowed = math.floor(target * len(answerable) + 1e-9)  # 0.29 * 100 is a little less than 29
-    score = sorted(answerable)[allowed]
+    if not answerable or not 0 < target < 1:
+        raise ValueError(f"a threshold needs scores and a target between 0 and 1, not {target}")
+    place = math.floor(target * (len(answerable) + 1) + 1e-9)  # 0.29 * 100 is a little less than 29
+    score = sorted(answerable)[max(0, place - 1)]
     rounded = round(score, 4)
     return rounded if rounded <= score else round(rounded - 0.0001, 4)
 
@@ -150,7 +154,7 @@ def run_calibration(
 
     Args:
         rows: From :func:`score_probes` or :func:`score_questions`.
-        target: Wanted share of false refusals, 0 or more, less than 1.
+        target: Wanted share of false refusals, more than 0, less than 1.
         dataset: Where the questions come from.
         used: The settings, for the record.
         most: The threshold is not set above this, such as :data:`MOST_FROM_PROBES`.
@@ -175,6 +179,22 @@ def run_calibration(
     return summarise(COMMAND, dataset, used, definitions, judged, _plots(answerable, unanswerable, threshold))
 
 
+def too_few(run: Run, target: float) -> str:
+    """Return why the threshold of a run is not to be kept, and what to do; "" if enough was asked.
+
+    With fewer than 2 / target answerable questions it hangs on the lowest score or two.
+    """
+    answerable, _ = answerability_scores(run.rows)
+    needed = math.ceil(2 / target - 1e-9)
+    if len(answerable) >= needed:
+        return ""
+    return (
+        f"The threshold {run.measure('threshold').value:.4f} is not kept: for a target of {target:.1%} it takes "
+        f"{needed} answerable questions, and there are {len(answerable)}. Give more of them in --questions, or more "
+        "probes with --limit if the collection has the papers, or a higher --target."
+    )
+
+
 def calibration_text(run: Run, target: float) -> str:
     """Return what the threshold of a run does, and what others would do, as aligned text."""
     answerable, unanswerable = answerability_scores(run.rows)
@@ -185,7 +205,7 @@ def calibration_text(run: Run, target: float) -> str:
         for share, threshold in sorted(wanted.items())
     ]
     lines = aligned([["target", "threshold", "refused of the answerable", "refused of the unanswerable"], *body])
-    told = [lines[0], "-" * len(lines[0]), *lines[1:]]
+    told = ["On the same questions that the thresholds come from:", lines[0], "-" * len(lines[0]), *lines[1:]]
     if unanswerable:
         shares = zip(SHOWN_SCORES, share_answerable(answerable, unanswerable, SHOWN_SCORES), strict=True)
         listed = ", ".join(f"{share:.0%} at {score}" for score, share in shares)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from index.errors import IndexMismatchError, IndexNotFoundError
+from index.errors import EvalDataError, IndexMismatchError, IndexNotFoundError
 
 from .using import THROUGH_THE_PRODUCT, Using
 
@@ -164,7 +164,7 @@ def evidence(
     encoder = load_encoder(settings.index.embed_model, settings.index.cache_dir, settings.index.device)
     with progress_bar("Reading") as tell:
         run = run_evidence(
-            load_reader(settings),
+            load_reader(settings, encoder.identity.get("digest", "")),
             encoder,
             measured,
             Dataset.of_file(file),
@@ -207,8 +207,9 @@ def probe(
         dataset = Dataset(f"{qa.path}: {EASIER}", probes_sha256(probes))
         used = settings.model_dump(mode="json")
         used["eval"] = {"example": example, "limit": limit, "seed": seed}
+        reader = load_reader(settings, store.encoder.identity.get("digest", ""))
         with progress_bar("Asking") as tell:
-            run = run_probes(store, load_reader(settings), settings, probes, dataset, used, tell)
+            run = run_probes(store, reader, settings, probes, dataset, used, tell)
         publish(run, out, as_json)
         tried = trials(run, switches_of(settings))
         typer.echo(f"\n{trials_text(tried)}\nAll this is on {EASIER}.", err=as_json)
@@ -225,7 +226,7 @@ def calibrate(
         Path | None, typer.Option(metavar="FILE", help="Questions, as for citewell eval answers; else probes.")
     ] = None,
     target: Annotated[
-        float, typer.Option(min=0.0, max=0.5, help="Share of the answerable questions that may be refused.")
+        float, typer.Option(min=0.01, max=0.5, help="Share of the answerable questions that may be refused.")
     ] = 0.05,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep nothing with the collection.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Make N probes, if there is no FILE.")] = 100,
@@ -238,14 +239,22 @@ def calibrate(
     """Choose the threshold below which a collection refuses questions, and keep it with the collection.
 
     Give questions of your own if you can. Probes made of the papers are easier than people's questions and would give
-    too high a threshold, so without FILE the threshold can be lowered but not raised above the default.
+    too high a threshold, so without FILE the threshold can be lowered but not raised above the default. It is kept only
+    if enough answerable questions were asked: 40 for a target of 0.05, twice as many for half of it.
     """
     check_out(out)
 
     from rag.evidence.loading import load_reader
     from rag.pipeline import Pipeline
 
-    from .calibrate import MOST_FROM_PROBES, calibration_text, run_calibration, score_probes, score_questions
+    from .calibrate import (
+        MOST_FROM_PROBES,
+        calibration_text,
+        run_calibration,
+        score_probes,
+        score_questions,
+        too_few,
+    )
     from .dataset import load_questions
     from .probe import EASIER
     from .probes import Kind, make_probes, probes_sha256
@@ -261,7 +270,8 @@ def calibrate(
                 made = make_probes(store.papers(), store.document_frequency, limit, seed)
                 probes = [probe for probe in made if probe.kind is Kind.SENTENCE]
                 dataset, most = Dataset(f"{qa.path}: {EASIER}", probes_sha256(probes)), MOST_FROM_PROBES
-                rows = score_probes(store, Pipeline(store, load_reader(settings), None, settings), probes, tell)
+                reader = load_reader(settings, store.encoder.identity.get("digest", ""))
+                rows = score_probes(store, Pipeline(store, reader, None, settings), probes, tell)
         used = settings.model_dump(mode="json")
         used["eval"] = {"target": target, "limit": limit, "seed": seed}
         run = run_calibration(rows, target, dataset, used, most)
@@ -269,7 +279,12 @@ def calibrate(
         typer.echo(f"\n{calibration_text(run, target)}", err=as_json)
         if questions is None:
             typer.echo(f"All this is on {EASIER}: the threshold is {most} at most.", err=as_json)
-        if not dry_run:
+        few = too_few(run, target)
+        if few and not dry_run:
+            raise EvalDataError(few)
+        if few:
+            typer.echo(few, err=True)
+        elif not dry_run:
             _keep(qa, {"refusal.threshold": run.measure("threshold").value}, settings)
 
 

@@ -1,7 +1,9 @@
 """Compare two runs of one command on one dataset, query by query. Reads no files and does not print.
 
 Per measure, the difference is B minus A, averaged over the queries that both runs have a score for. Its interval is
-that of :func:`eval.estimates.mean` over the differences. Whether it could be chance is judged by the randomisation test
+that of :func:`eval.estimates.mean` over the differences. Rows that name a cluster in their details, such as those on
+one abstract, resemble each other: the interval is that of :func:`eval.estimates.clustered_mean`, and the test below
+tosses one sign for the summed differences of a cluster. Whether it could be chance is judged by the randomisation test
 of Fisher, *The design of experiments* (1935), section 21, which Smucker, Allan and Carterette, *A comparison of
 statistical significance tests for information retrieval evaluation* (2007), recommend: if both runs were alike, the
 sign of each difference would be a coin toss. The p-value is the share of tosses that lead at least as far from zero;
@@ -16,16 +18,19 @@ import numpy as np
 
 from index.errors import EvalDataError
 
-from .estimates import mean
+from .estimates import clustered_mean, mean
 from .html import page, table
 from .report import aligned, number
-from .run import Measure, Run
+from .run import Measure, Row, Run
 from .svg import differences_svg
 
 ALPHA = 0.05
 TOSSES = 10_000
 SEED = 0
 _AT_ONCE = 500
+_OF_THE_DATA = "text_alone"  # begins the names of measures that do not depend on the run's reader
+
+_Pair = tuple[float, float, str]  # the scores of A and B, and the cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Comparison:
         paired: Queries in both.
         only_a: Queries of the first alone, which are left out.
         only_b: Queries of the second alone.
-        differences: One per measure that both have per query.
+        differences: One per measure that both have per query; those of the texts alone are left out.
     """
 
     a: str
@@ -115,16 +120,16 @@ def compare_runs(a: Run, b: Run, names: tuple[str, str] = ("A", "B")) -> Compari
     shared = [name for name in rows_a if name in rows_b]
     if not shared:
         raise EvalDataError(f"{names[0]} and {names[1]} have no query in common. Repeat one without --limit.")
-    per_query_a = {measure.name for measure in a.measures if measure.per_query}
-    found: list[tuple[Measure, list[tuple[float, float]]]] = []
+    compared = {m.name for m in a.measures if m.per_query and not m.name.startswith(_OF_THE_DATA)}
+    found: list[tuple[Measure, list[_Pair]]] = []
     for measure in b.measures:
-        if measure.per_query and measure.name in per_query_a:
-            scores = ((rows_a[i].scores.get(measure.name), rows_b[i].scores.get(measure.name)) for i in shared)
-            if pairs := [(x, y) for x, y in scores if x is not None and y is not None]:
+        if measure.per_query and measure.name in compared:
+            scores = ((rows_a[i].scores.get(measure.name), rows_b[i].scores.get(measure.name), i) for i in shared)
+            if pairs := [(x, y, _cluster(rows_b[i])) for x, y, i in scores if x is not None and y is not None]:
                 found.append((measure, pairs))
     if not found:
         raise EvalDataError(f"{names[0]} and {names[1]} have no measure in common. Repeat both with one version.")
-    p_values = [sign_flip_p([y - x for x, y in pairs]) for _, pairs in found]
+    p_values = [sign_flip_p(_summed(pairs)) for _, pairs in found]
     return Comparison(
         a=names[0],
         b=names[1],
@@ -146,7 +151,7 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     10,000 tosses are drawn with a fixed seed, so the smallest value is about 0.0001. It is 1 if nothing differs.
 
     Args:
-        differences: One per query, at least one.
+        differences: One per query, or the sum of those that belong together; at least one.
     """
     # Differences of zero stay zero however the coin falls.
     values = np.array([value for value in differences if value], dtype=np.float64)
@@ -209,7 +214,9 @@ def comparison_html(comparison: Comparison) -> str:
 
 _NOTE = (
     "Difference: B minus A with its 95% interval (bootstrap over queries). p: randomisation test of signs, "
-    f"{TOSSES:,} tosses, corrected by Holm; {ALPHA} or less counts as a difference."
+    f"{TOSSES:,} tosses, corrected by Holm; {ALPHA} or less counts as a difference. Queries that belong together, such "
+    "as those on one abstract, are drawn and tossed together. Measures over many queries at once, such as AUROC, are "
+    "not compared."
 )
 
 
@@ -235,8 +242,24 @@ def _counts(comparison: Comparison) -> str:
     return ", ".join([f"{comparison.command} on {comparison.dataset}: {comparison.paired} queries in both", *alone])
 
 
-def _difference(measure: Measure, pairs: Sequence[tuple[float, float]], p: float, p_holm: float) -> Difference:
-    estimate = mean([y - x for x, y in pairs])
+def _cluster(row: Row) -> str:
+    """Return what a row belongs to; one that names no cluster is alone."""
+    return str(row.details.get("cluster", row.id))
+
+
+def _summed(pairs: Sequence[_Pair]) -> list[float]:
+    """Return the summed difference of each cluster."""
+    sums: dict[str, float] = {}
+    for x, y, cluster in pairs:
+        sums[cluster] = sums.get(cluster, 0.0) + (y - x)
+    return list(sums.values())
+
+
+def _difference(measure: Measure, pairs: Sequence[_Pair], p: float, p_holm: float) -> Difference:
+    of_a, of_b, clusters = zip(*pairs, strict=True)
+    differences = [y - x for x, y, _ in pairs]
+    alone = len(set(clusters)) == len(clusters)
+    estimate = mean(differences) if alone else clustered_mean(differences, clusters)
     assert estimate is not None  # there is at least one pair
-    a, b = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
+    a, b = sum(of_a) / len(pairs), sum(of_b) / len(pairs)
     return Difference(measure, a, b, estimate.value, estimate.low, estimate.high, len(pairs), p, p_holm)

@@ -15,7 +15,8 @@ class StoreWithout(PaperStore):
     """A store whose searches can pass over one paper, for one thread.
 
     While they do, it is among no candidates, and neither it nor its words count in what the rarity of a word is
-    computed from: what is found is what an index without the paper would give.
+    computed from. Two things still know its words, so what is found is nearly, not always, what an index without the
+    paper would give: the BM25 scores that choose candidates by keyword, and what :meth:`respelled` takes for a slip.
     """
 
     _left_out: Paper | None = None

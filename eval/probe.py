@@ -6,7 +6,7 @@ between two runs, and cannot be expected to reach 1.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
@@ -64,7 +64,7 @@ class Trial:
         switches: The setting.
         values: The mean of each score, 0 to 1; None where no probe gives anything to measure by.
         by_kind: The decisive measure of the probes of each kind.
-        gain: How much more of the decisive measure it has than the setting in use.
+        gain: How much more of the decisive measure it has than the setting in use, averaged over papers.
         p: Two-sided p-value of that, corrected by Holm for the number of trials; None for the setting in use.
     """
 
@@ -144,10 +144,11 @@ def switches_of(settings: Settings) -> Switches:
 def trials(run: Run, in_use: Switches) -> list[Trial]:
     """Compare the switches by the rows of a run, the setting in use first.
 
-    The decisive measure is paired by probe; see :mod:`eval.compare` for the test.
+    The decisive measure is paired by probe. Probes of one paper resemble each other, so the test, that of
+    :mod:`eval.compare`, tosses one sign per paper, for the mean of its gains.
     """
     others = [switches for switches in ALL_SWITCHES if switches != in_use]
-    gains = {switches: list(_gains(run.rows, switches)) for switches in others}
+    gains = {switches: _gains(run.rows, switches) for switches in others}
     corrected = holm([sign_flip_p(gains[switches]) for switches in others])
     return [
         Trial(in_use, *_means(run.rows, None), 0.0, None),
@@ -188,7 +189,7 @@ def trials_text(tried: Sequence[Trial]) -> str:
     if best.p is None:
         verdict = "No other setting of the switches is better by MRR@10 than the one in use, beyond chance."
     else:
-        verdict = f"Better here: {best.switches} (MRR@10 {best.gain:+.3f}, p = {best.p:.4f})."
+        verdict = f"Better here: {best.switches} (MRR@10 {best.gain:+.3f} a paper, p = {best.p:.4f})."
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", verdict])
 
 
@@ -233,6 +234,7 @@ def _row(pipelines: Mapping[Switches, Pipeline], probe: Probe, k: int, *, left_o
         text=probe.text,
         scores=scores,
         details={
+            "cluster": probe.paper.id,
             "paper": probe.paper.title,
             "sentence": probe.paper.abstract[slice(*probe.span)] if probe.span else "",
             "status": answer.status,
@@ -269,11 +271,14 @@ def _answerability(row: Row) -> float:
     return float(value)
 
 
-def _gains(rows: Sequence[Row], switches: Switches) -> Iterator[float]:
+def _gains(rows: Sequence[Row], switches: Switches) -> list[float]:
+    """Return the mean gain of each paper's probes."""
+    gains: dict[str, list[float]] = {}
     for row in rows:
         before, after = row.scores[DECISIVE], row.scores[_named(DECISIVE, switches)]
         if before is not None and after is not None:
-            yield after - before
+            gains.setdefault(str(row.details["cluster"]), []).append(after - before)
+    return [sum(some) / len(some) for some in gains.values()]
 
 
 def _means(rows: Sequence[Row], switches: Switches | None) -> tuple[dict[str, float | None], dict[Kind, float | None]]:

@@ -73,9 +73,9 @@ for _row, _sides in enumerate(_OPPOSITES):
 # Of these words the opposite is a contradiction by itself; "fast" and "slow" may stand in one true sentence.
 _COMPARATIVES = frozenset(
     "more greater higher larger increase increases increased improve improves improved rises grows exceeds exceeded "
-    "less fewer lower smaller decrease decreases decreased reduce reduces reduced drops falls shrinks degrade degrades "
-    "degraded better worse outperform outperforms outperformed underperform underperforms underperformed superior inferior faster "
-    "slower quicker".split()
+    "less fewer lower smaller decrease decreases decreased reduce reduces reduced drops falls shrinks degrade "
+    "degrades degraded better worse outperform outperforms outperformed underperform underperforms underperformed "
+    "superior inferior faster slower quicker".split()
 )
 _OTHER = {
     word: [other for sides in _OPPOSITES for side in (0, 1) if word in sides[side].split()

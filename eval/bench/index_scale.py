@@ -317,6 +317,7 @@ def _turned(paper: Paper, turn: int) -> Paper:
 
 
 def mix_encoder(arguments: argparse.Namespace, kind: type[MixEncoder] = MixEncoder) -> MixEncoder:
+    """Return the encoder of the large indexes; its mixes are kept in the folder."""
     real = MiniLMEncoder(arguments.out)
     titles = title_vectors(islice(_papers(arguments.data), MIXED_TITLES), real, arguments.out / "mixed")
     spaced = list(islice(_papers(arguments.data), MIXED_PAPERS))

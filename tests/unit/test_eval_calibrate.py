@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fakes import HashEncoder
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from stores import papers_of_words
 from typer.testing import CliRunner
@@ -21,6 +21,7 @@ from eval.calibrate import (
     score_questions,
     share_answerable,
     threshold_for,
+    too_few,
 )
 from eval.dataset import load_questions
 from eval.left_out import StoreWithout
@@ -49,28 +50,35 @@ PAPERS = [
 # -- the threshold --------------------------------------------------------------------------------------------
 
 
-@given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=60), target=st.floats(0, 0.99))
-def test_the_threshold_is_the_highest_that_keeps_the_target(scores, target):
+@given(scores=st.lists(st.floats(0, 1), min_size=2, max_size=60), target=st.floats(0.01, 0.99))
+def test_a_new_question_is_refused_as_seldom_as_was_asked(scores, target):
+    """Each of the questions in turn is the new one, and the threshold comes from the others."""
+    assume(math.floor(target * len(scores) + 1e-9) >= 1)  # else there are too few to promise it
+    others = [scores[:n] + scores[n + 1 :] for n in range(len(scores))]
+    refused = sum(new < threshold_for(known, target) for new, known in zip(scores, others, strict=True))
+    assert refused <= target * len(scores) + 1e-9
+
+
+@given(scores=st.lists(st.floats(0, 1), min_size=1, max_size=60), target=st.floats(0.01, 0.99))
+def test_the_threshold_is_the_order_statistic_rounded_down(scores, target):
     threshold = threshold_for(scores, target)
-    assert sum(score < threshold for score in scores) <= target * len(scores) + 1e-9
-    higher = sorted(scores)[math.floor(target * len(scores) + 1e-9)] + 1e-9
-    assert sum(score < higher for score in scores) > target * len(scores)
-    assert higher - threshold < 2e-4
+    score = sorted(scores)[max(0, math.floor(target * (len(scores) + 1) + 1e-9) - 1)]
+    assert 0 <= score - threshold < 2e-4
     assert threshold == round(threshold, 4)
 
 
 @pytest.mark.parametrize(
-    ("target", "expected"), [(0.0, 0.1), (0.09, 0.1), (0.1, 0.2), (0.25, 0.3), (0.3, 0.4), (0.9, 1.0)]
+    ("target", "expected"), [(0.01, 0.1), (0.1, 0.1), (0.18, 0.1), (0.19, 0.2), (0.3, 0.3), (0.9, 0.9), (0.99, 1.0)]
 )
 def test_a_table_worked_by_hand(target, expected):
     assert threshold_for([n / 10 for n in range(1, 11)], target) == expected
 
 
 def test_a_share_that_is_not_exact_in_binary_is_not_rounded_down():
-    assert threshold_for([n / 100 for n in range(1, 101)], 0.29) == 0.30
+    assert threshold_for([n / 100 for n in range(1, 100)], 0.29) == 0.29
 
 
-@pytest.mark.parametrize(("scores", "target"), [([], 0.1), ([0.5], 1.0), ([0.5], -0.1)])
+@pytest.mark.parametrize(("scores", "target"), [([], 0.1), ([0.5], 1.0), ([0.5], 0.0)])
 def test_nothing_to_choose_from_is_a_slip_of_the_caller(scores, target):
     with pytest.raises(ValueError, match="a threshold needs scores"):
         threshold_for(scores, target)
@@ -90,46 +98,55 @@ def row(number, score, *, answerable):
     return Row(f"q{number}", "yes" if answerable else "no", f"text {number}", scores, {"answerability": score})
 
 
-ROWS = [row(n, n / 20, answerable=True) for n in range(1, 21)] + [
-    row(n, n / 40, answerable=False) for n in range(21, 25)
+ROWS = [row(n, n / 40, answerable=True) for n in range(1, 41)] + [
+    row(n, n / 80, answerable=False) for n in range(41, 45)
 ]
 
 
 def test_a_run_tells_what_the_threshold_does():
     run = run_calibration(ROWS, 0.05, DATASET, {})
-    assert run.measure("threshold").value == 0.1
+    assert run.measure("threshold").value == 0.05  # the second lowest of forty
     false, true = run.measure("refused_answerable"), run.measure("refused_unanswerable")
-    assert (false.value, false.n, round(false.low, 4), round(false.high, 4)) == (0.05, 20, 0.0089, 0.2361)  # Wilson
+    assert (false.value, false.n, round(false.low, 4), round(false.high, 4)) == (0.025, 40, 0.0044, 0.1288)  # Wilson
     assert (true.value, true.n) == (0.0, 4)
-    assert [run.measure(f"threshold@{share}").value for share in TARGETS] == [0.05, 0.05, 0.1, 0.15]
+    assert [run.measure(f"threshold@{share}").value for share in TARGETS] == [0.025, 0.025, 0.05, 0.1]
     assert run.group("yes").measure("threshold") is None
     assert parse_run(run_json(run), "run") == run
 
 
 def test_the_text_shows_each_target_once_with_intervals():
     lines = calibration_text(run_calibration(ROWS, 0.6, DATASET, {}), 0.6).splitlines()
-    assert [line.split()[:4] for line in lines[2:7]] == [
-        ["1.0%", "0.0500", "0.000", "[0.000,"],
-        ["2.0%", "0.0500", "0.000", "[0.000,"],
-        ["5.0%", "0.1000", "0.050", "[0.009,"],
-        ["10.0%", "0.1500", "0.100", "[0.028,"],
-        ["60.0%", "0.6500", "0.600", "[0.387,"],
+    assert lines[0].startswith("On the same questions")
+    assert [line.split()[:4] for line in lines[3:8]] == [
+        ["1.0%", "0.0250", "0.000", "[0.000,"],
+        ["2.0%", "0.0250", "0.000", "[0.000,"],
+        ["5.0%", "0.0500", "0.025", "[0.004,"],
+        ["10.0%", "0.1000", "0.075", "[0.026,"],
+        ["60.0%", "0.6000", "0.575", "[0.422,"],
     ]
-    assert lines[6].split()[5] == "1.000"  # all four of the unanswerable are below
-    assert lines[8].startswith("Answerable among these 24 questions, by score: ")
-    assert len(calibration_text(run_calibration(ROWS, 0.05, DATASET, {}), 0.05).splitlines()) == 8
+    assert lines[7].split()[5] == "1.000"  # all four of the unanswerable are below
+    assert lines[9].startswith("Answerable among these 44 questions, by score: ")
+    assert len(calibration_text(run_calibration(ROWS, 0.05, DATASET, {}), 0.05).splitlines()) == 9
+
+
+@pytest.mark.parametrize(("n", "target", "needed"), [(39, 0.05, 40), (6, 0.3, 7), (19, 0.1, 20), (1, 0.01, 200)])
+def test_a_threshold_of_few_questions_is_not_to_be_kept(n, target, needed):
+    some = [row(number, 0.5, answerable=True) for number in range(needed)] + ROWS[40:]
+    assert too_few(run_calibration(some, target, DATASET, {}), target) == ""
+    told = too_few(run_calibration(some[:n], target, DATASET, {}), target)
+    assert f"for a target of {target:.1%} it takes {needed} answerable questions, and there are {n}." in told
 
 
 def test_without_unanswerable_questions_there_is_still_a_threshold():
     run = run_calibration(ROWS[:20], 0.1, DATASET, {})
-    assert run.measure("threshold").value == 0.15
+    assert run.measure("threshold").value == 0.05
     assert run.plots == ()
     assert calibration_text(run, 0.1).splitlines()[-1].split()[-1] == "-"
 
 
 def test_probes_lower_the_threshold_and_never_raise_it():
     assert run_calibration(ROWS, 0.6, DATASET, {}, MOST_FROM_PROBES).measure("threshold").value == 0.5
-    assert run_calibration(ROWS, 0.05, DATASET, {}, MOST_FROM_PROBES).measure("threshold").value == 0.1
+    assert run_calibration(ROWS, 0.05, DATASET, {}, MOST_FROM_PROBES).measure("threshold").value == 0.05
     assert Settings().refusal.threshold == MOST_FROM_PROBES
 
 
@@ -211,7 +228,7 @@ def kept(folder):
 
 
 def test_calibrate_keeps_the_threshold_and_the_next_run_uses_it(folder, invoke):
-    result = invoke("calibrate", folder, "--limit", 5)
+    result = invoke("calibrate", folder, "--limit", 5, "--target", 0.4)
     assert result.exit_code == 0, result.output
     run = read_run("eval-calibrate.json")
     assert kept(folder) == {"refusal.threshold": run.measure("threshold").value}
@@ -223,17 +240,29 @@ def test_calibrate_keeps_the_threshold_and_the_next_run_uses_it(folder, invoke):
 
 
 def test_a_dry_run_keeps_nothing(folder, invoke):
-    assert invoke("calibrate", folder, "--dry-run", "--json").exit_code == 0
+    assert invoke("calibrate", folder, "--dry-run", "--json", "--target", 0.5).exit_code == 0
+    assert kept(folder) == {}
+
+
+def test_too_few_questions_are_told_and_nothing_is_kept(folder, invoke):
+    with pytest.raises(EvalDataError, match=r"is not kept: for a target of 5\.0% .* 40 answerable .* there are 6"):
+        invoke("calibrate", folder)
+    assert kept(folder) == {}
+    assert len(read_run("eval-calibrate.json").rows) == 12  # the report is there all the same
+    result = invoke("calibrate", folder, "--dry-run")
+    assert result.exit_code == 0
+    assert "it takes 40 answerable questions, and there are 6" in result.stderr
     assert kept(folder) == {}
 
 
 def test_calibrate_reads_questions_and_tells_what_goes_before_it(folder, invoke, monkeypatch, tmp_path):
-    (tmp_path / "q.jsonl").write_text("\n".join(QUESTIONS))
+    more = [question(n, f"What do small {TOPICS[n]} groups report?", PAPERS[n].title) for n in (4, 5)]
+    (tmp_path / "q.jsonl").write_text("\n".join([*QUESTIONS, *more]))
     monkeypatch.setenv("CITEWELL_REFUSAL__THRESHOLD", "0.4")
-    result = invoke("calibrate", folder, "--questions", tmp_path / "q.jsonl", "--target", 0)
+    result = invoke("calibrate", folder, "--questions", tmp_path / "q.jsonl", "--target", 0.5)
     run = read_run("eval-calibrate.json")
     assert run.dataset == Dataset.of_file(tmp_path / "q.jsonl")
-    assert run.measure("refused_answerable").value == 0
+    assert run.measure("refused_answerable").value <= 0.25  # below the second lowest of four
     assert kept(folder) == {"refusal.threshold": run.measure("threshold").value}
     assert "refusal.threshold is 0.4 by environment CITEWELL_REFUSAL__THRESHOLD" in result.output
 

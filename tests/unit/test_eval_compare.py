@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import eval.cli
 from eval import Dataset, compare_runs, run_json
 from eval.compare import TOSSES, comparison_html, comparison_text, holm, sign_flip_p
+from eval.estimates import clustered_mean, mean
 from eval.run import Row
 from eval.summary import Definition, summarise
 from index.errors import EvalDataError
@@ -21,13 +22,15 @@ DEFINITIONS = (
     Definition(name="w", label="words", unit="words", higher_is_better=None),
     Definition(name="total", label="total", over=len),
 )
+OF_THE_TEXTS = Definition(name="text_alone_pairs", label="the texts")
 
 
-def run(s, e=None, w=None, *, ids=None, command="answers", sha256="x", definitions=DEFINITIONS):
+def run(s, e=None, w=None, *, ids=None, command="answers", sha256="x", definitions=DEFINITIONS, clusters=None):
     n = len(s)
     names = ids or [str(i) for i in range(n)]
     scores = [{"s": s[i], "e": (e or [0.5] * n)[i], "w": (w or [7.0] * n)[i]} for i in range(n)]
-    rows = [Row(name, "", name, some, {}) for name, some in zip(names, scores, strict=True)]
+    details = [{"cluster": cluster} for cluster in clusters] if clusters else [{}] * n
+    rows = [Row(name, "", name, some, more) for name, some, more in zip(names, scores, details, strict=True)]
     return summarise(command, Dataset("data", sha256), {}, definitions, rows)
 
 
@@ -62,6 +65,36 @@ def test_few_queries_show_nothing():
     (score, *_) = compare_runs(run([0.0] * 4), run([1.0] * 4)).differences
     assert score.p == pytest.approx(2 / 16, abs=0.01)
     assert score.verdict == "no difference that 4 queries can show"
+
+
+def test_queries_of_one_cluster_count_together():
+    # Five abstracts of ten queries each: fifty alike differences are only five, of which the extreme has p = 2/32.
+    clusters = [f"abstract {n // 10}" for n in range(50)]
+    (alone, *_), (together, *_) = (
+        compare_runs(run([0.0] * 50, clusters=some), run([1.0] * 50, clusters=some)).differences
+        for some in (None, clusters)
+    )
+    assert alone.p == pytest.approx(1 / (TOSSES + 1))
+    assert together.p == pytest.approx(2 / 32, abs=0.01)
+    assert (together.value, together.n, together.verdict) == (1.0, 50, "no difference that 50 queries can show")
+
+
+def test_clusters_are_summed_and_resampled_whole():
+    rng = np.random.default_rng(3)
+    clusters = [f"abstract {n // 4}" for n in range(40)]
+    scores = list(np.repeat(rng.normal(0.2, 0.5, size=10), 4) + rng.normal(0, 0.1, size=40))
+    (score, *_) = compare_runs(run([0.0] * 40, clusters=clusters), run(scores, clusters=clusters)).differences
+    expected = clustered_mean(scores, clusters)
+    assert (score.value, score.low, score.high) == (expected.value, expected.low, expected.high)
+    assert score.high - score.low > 1.5 * (mean(scores).high - mean(scores).low)
+    assert score.p == sign_flip_p(np.reshape(scores, (10, 4)).sum(axis=1))
+
+
+def test_what_depends_on_the_texts_alone_is_not_compared():
+    comparison = compare_runs(*(run(s, definitions=(*DEFINITIONS, OF_THE_TEXTS)) for s in ([0.0], [1.0])))
+    assert [difference.measure.name for difference in comparison.differences] == ["s", "e", "w"]
+    with pytest.raises(EvalDataError, match="no measure in common"):
+        compare_runs(*(run([1.0], definitions=(OF_THE_TEXTS,)) for _ in "ab"))
 
 
 def test_sign_flips_agree_with_scipy():
@@ -117,6 +150,7 @@ def test_text_and_page_say_what_was_found():
     assert score[2:] == "20 0.000 1.000 +1.000 [+1.000, +1.000] 0.0001 0.0003 B is better".split()
     assert "words (words)" in text
     assert "randomisation test" in text
+    assert "Measures over many queries at once, such as AUROC, are not compared." in text
     page = comparison_html(comparison)
     assert "&lt;a&gt;.json" in page
     assert "<a>" not in page

@@ -424,7 +424,7 @@ def invoke(*arguments):
 
 @pytest.fixture
 def fakes(monkeypatch, reader):
-    monkeypatch.setattr("rag.evidence.loading.load_reader", lambda settings: reader)
+    monkeypatch.setattr("rag.evidence.loading.load_reader", lambda *arguments: reader)
     monkeypatch.setattr("index.embedding.loading.load_encoder", lambda *arguments: HashEncoder())
 
 
