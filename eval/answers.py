@@ -11,10 +11,10 @@ from index.paper import Paper
 from rag.answer import Answer
 
 from .dataset import Question
-from .estimates import Estimate, auroc
 from .gold import Gold, locate_gold
 from .metrics import bad_quotes, plain_text, score_answer, uncited_sentences, word_count
-from .run import Bars, Curves, Dataset, Histogram, Line, Plot, Row, Run, Series
+from .refusals import REFUSAL_MEASURES, answerability_scores, refusal_curve, refusal_histogram
+from .run import Bars, Dataset, Plot, Row, Run
 from .summary import LATENCY, Definition, percentile_of, summarise
 
 COMMAND = "answers"
@@ -104,18 +104,6 @@ def _row(qa: Answerer, question: Question, gold: Gold, titles: Mapping[str, str]
     )
 
 
-def _answerability(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
-    """Return the scores of the refusal decision: of answerable questions, and of unanswerable ones."""
-    answerable = [row for row in rows if row.scores["refused_answerable"] is not None]
-    unanswerable = [row for row in rows if row.scores["refused_unanswerable"] is not None]
-    high = [_number(row, "answerability") for row in answerable]
-    return high, [_number(row, "answerability") for row in unanswerable]
-
-
-def _auroc(rows: Sequence[Row]) -> Estimate | None:
-    return auroc(*_answerability(rows))
-
-
 def _total_of(name: str) -> Callable[[Sequence[Row]], float]:
     return lambda rows: sum(_number(row, name) for row in rows)
 
@@ -133,20 +121,7 @@ DEFINITIONS = (
     Definition(name="sentence_precision", label="sentence precision", column="sent P"),
     Definition(name="sentence_recall", label="sentence recall", column="sent R"),
     Definition(name="key_facts", label="key facts", column="facts"),
-    Definition(
-        name="refused_answerable",
-        label="refused though answerable (false refusals)",
-        column="ref ans",
-        higher_is_better=False,
-        yes_or_no=True,
-    ),
-    Definition(
-        name="refused_unanswerable",
-        label="refused and unanswerable (true refusals)",
-        column="ref unans",
-        yes_or_no=True,
-    ),
-    Definition(name="auroc", label="AUROC of answerability", column="AUROC", over=_auroc),
+    *REFUSAL_MEASURES,
     Definition(name="words", label="words, mean", unit="words", higher_is_better=None),
     Definition(
         name="median_words",
@@ -179,44 +154,11 @@ DEFINITIONS = (
 
 def _plots(rows: Sequence[Row], threshold: float) -> list[Plot]:
     bars = (d.name for d in DEFINITIONS[:6] if any(row.scores[d.name] is not None for row in rows))
-    answerable, unanswerable = _answerability(rows)
+    answerable, unanswerable = answerability_scores(rows)
     if not answerable or not unanswerable:
         return [Bars(name) for name in bars]
     return [
         *(Bars(name) for name in bars),
-        Histogram(
-            title="Scores of the refusal decision",
-            x_label="answerability",
-            low=0.0,
-            high=1.0,
-            series=(Series("answerable", tuple(answerable)), Series("unanswerable", tuple(unanswerable))),
-            mark=threshold,
-            mark_label="threshold",
-        ),
+        refusal_histogram(answerable, unanswerable, threshold),
         refusal_curve(answerable, unanswerable, threshold),
     ]
-
-
-def refusal_curve(answerable: Sequence[float], unanswerable: Sequence[float], threshold: float) -> Curves:
-    """Return what every threshold would do: a question is refused if its score is below the threshold.
-
-    Args:
-        answerable: Scores of the answerable questions, 0 to 1, at least one.
-        unanswerable: Scores of the unanswerable ones, at least one.
-        threshold: The threshold in use.
-    """
-    places = sorted({0.0, 1.0, *answerable, *unanswerable})
-    answered = tuple(sum(score >= place for score in answerable) / len(answerable) for place in places)
-    refused = tuple(sum(score < place for score in unanswerable) / len(unanswerable) for place in places)
-    return Curves(
-        title="Refusal curve",
-        x_label="threshold: questions that score below it are refused",
-        y_label="share of questions",
-        lines=(
-            Line("answerable, answered", tuple(places), answered),
-            Line("unanswerable, refused", tuple(places), refused),
-        ),
-        steps=True,
-        mark=threshold,
-        mark_label="threshold",
-    )

@@ -19,13 +19,14 @@ from index.errors import EvalDataError
 from rag.pipeline import Pipeline
 from rag.settings import RefusalSettings
 
-from .answers import Answerer, refusal_curve
+from .answers import Answerer
 from .dataset import Question
 from .estimates import Estimate, rate
 from .gold import locate_gold
 from .left_out import StoreWithout
-from .probe import answerability_area, answerability_scores, ask, refusal_histogram
+from .probe import ask
 from .probes import Kind, Probe
+from .refusals import REFUSAL_MEASURES, answerability_scores, refusal_curve, refusal_histogram
 from .report import aligned
 from .run import Curves, Dataset, Line, Plot, Row, Run
 from .summary import Definition, summarise
@@ -173,7 +174,7 @@ def run_calibration(
     ]
     definitions = [
         Definition(name="threshold", label="threshold", higher_is_better=None, over=_of_all(rows, threshold)),
-        *_DEFINITIONS,
+        *REFUSAL_MEASURES,
         *fixed,
     ]
     return summarise(COMMAND, dataset, used, definitions, judged, _plots(answerable, unanswerable, threshold))
@@ -234,24 +235,6 @@ def _of_all(rows: Sequence[Row], value: float) -> Callable[[Sequence[Row]], floa
 def _refused(scores: Sequence[float], threshold: float) -> str:
     found: Estimate | None = rate([score < threshold for score in scores])
     return "-" if found is None else f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
-
-
-_DEFINITIONS = (
-    Definition(
-        name="refused_answerable",
-        label="refused though answerable (false refusals)",
-        column="ref ans",
-        higher_is_better=False,
-        yes_or_no=True,
-    ),
-    Definition(
-        name="refused_unanswerable",
-        label="refused and unanswerable (true refusals)",
-        column="ref unans",
-        yes_or_no=True,
-    ),
-    Definition(name="auroc", label="AUROC of answerability", column="AUROC", over=answerability_area),
-)
 
 
 def _plots(answerable: Sequence[float], unanswerable: Sequence[float], threshold: float) -> list[Plot]:

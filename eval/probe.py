@@ -19,13 +19,13 @@ from rag.citations import Markers
 from rag.evidence.reader import EvidenceReader
 from rag.pipeline import Pipeline
 
-from .answers import WARM_UP, refusal_curve
+from .answers import WARM_UP
 from .compare import ALPHA, holm, sign_flip_p
-from .estimates import Estimate, clustered_auroc
 from .left_out import StoreWithout
 from .probes import Kind, Probe
+from .refusals import answerability_area, answerability_scores, refusal_curve, refusal_histogram
 from .report import aligned, number
-from .run import Bars, Dataset, Histogram, Plot, Row, Run, Series
+from .run import Bars, Dataset, Plot, Row, Run
 from .summary import LATENCY, Definition, summarise
 
 COMMAND = "probe"
@@ -193,33 +193,6 @@ def trials_text(tried: Sequence[Trial]) -> str:
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", verdict])
 
 
-def answerability_scores(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
-    """Return the scores of the refusal decision: of the answerable questions, and of the unanswerable ones."""
-    answerable, unanswerable = _by_answerability(rows)
-    return [_answerability(row) for row in answerable], [_answerability(row) for row in unanswerable]
-
-
-def answerability_area(rows: Sequence[Row]) -> Estimate | None:
-    """Return the area under the ROC curve of the refusal decision; texts that are equal are resampled together."""
-    answerable, unanswerable = _by_answerability(rows)
-    return clustered_auroc(
-        *answerability_scores(rows), [row.text for row in answerable], [row.text for row in unanswerable]
-    )
-
-
-def refusal_histogram(answerable: Sequence[float], unanswerable: Sequence[float], threshold: float) -> Histogram:
-    """Return how the scores of the refusal decision are distributed."""
-    return Histogram(
-        title="Scores of the refusal decision",
-        x_label="answerability",
-        low=0.0,
-        high=1.0,
-        series=(Series("answerable", tuple(answerable)), Series("unanswerable", tuple(unanswerable))),
-        mark=threshold,
-        mark_label="threshold",
-    )
-
-
 def _row(pipelines: Mapping[Switches, Pipeline], probe: Probe, k: int, *, left_out: bool) -> Row:
     (_, pipeline), *others = pipelines.items()  # the first is the one in use
     started = time.perf_counter()
@@ -258,17 +231,6 @@ def _scores(answer: Answer, probe: Probe, *, left_out: bool) -> dict[str, float 
         quoted = [c for sentence in answer.sentences for c in sentence.citations if c.paper_id == probe.paper.id]
         scores["sentence_hit"] = float(any(c.start < end and start < c.end for c in quoted))
     return scores
-
-
-def _by_answerability(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    answerable = [row for row in rows if row.scores["refused_answerable"] is not None]
-    return answerable, [row for row in rows if row.scores["refused_unanswerable"] is not None]
-
-
-def _answerability(row: Row) -> float:
-    value = row.details["answerability"]
-    assert isinstance(value, (int, float))
-    return float(value)
 
 
 def _gains(rows: Sequence[Row], switches: Switches) -> list[float]:

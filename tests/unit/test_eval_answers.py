@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 
 import eval.cli
 from eval import Dataset, load_questions, read_run, render_text, run_answers
-from eval.answers import WARM_UP, refusal_curve
+from eval.answers import WARM_UP
 from eval.dataset import dataset_sha256
+from eval.refusals import refusal_curve
 from eval.run import Bars, Curves, Histogram
 from index.errors import CitewellError, EvalDataError, IndexNotFoundError
 from index.paper import Paper
