@@ -7,7 +7,6 @@ of information retrieval models* (2021).
 """
 
 import hashlib
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from index.paper import Paper
 from rag.question import clean_question
 
 from .dataset import dataset_sha256
+from .lines import read_lines, read_objects
 from .run import Dataset
 
 
@@ -54,7 +54,7 @@ def load_benchmark(folder: str | Path, split: str = "test") -> Benchmark:
     corpus, asked, judged = folder / "corpus.jsonl", folder / "queries.jsonl", folder / "qrels" / f"{split}.tsv"
     digests = [dataset_sha256(path) for path in (corpus, asked, judged)]
     papers: dict[str, Paper] = {}
-    for where, document in _objects(corpus):
+    for where, document in read_objects(corpus):
         name = _new_id(document, papers, where)
         title, text = _string(document, "title", where), _string(document, "text", where)
         try:
@@ -62,7 +62,7 @@ def load_benchmark(folder: str | Path, split: str = "test") -> Benchmark:
         except ValueError as exc:
             raise EvalDataError(f"{where}, field {'text' if title.strip() else 'title'}: {exc}") from exc
     texts: dict[str, str] = {}
-    for where, query in _objects(asked):
+    for where, query in read_objects(asked):
         name = _new_id(query, texts, where)
         try:
             texts[name] = clean_question(_string(query, "text", where), sys.maxsize)
@@ -86,21 +86,8 @@ def load_benchmark(folder: str | Path, split: str = "test") -> Benchmark:
     )
 
 
-def _objects(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield each JSON object of a file, with the words for its place."""
-    for number, line in _lines(path):
-        where = f"{path}, line {number}"
-        try:
-            value = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as exc:
-            raise EvalDataError(f"{where}: is not JSON ({exc}). Write one JSON object per line.") from exc
-        if not isinstance(value, dict):
-            raise EvalDataError(f"{where}: is not a JSON object. Write one JSON object per line.")
-        yield where, value
-
-
 def _judgements(path: Path) -> Iterator[tuple[str, str, str, int]]:
-    lines = _lines(path)
+    lines = read_lines(path)
     header = next(lines, (1, ""))[1].rstrip("\r\n").split("\t")
     if len(header) != 3 or header[2].lstrip("-").isdecimal():
         raise EvalDataError(f"{path}, line 1: needs the header query-id, corpus-id, score, with tabs between")
@@ -113,16 +100,6 @@ def _judgements(path: Path) -> Iterator[tuple[str, str, str, int]]:
             yield where, fields[0], fields[1], int(fields[2])
         except ValueError as exc:
             raise EvalDataError(f"{where}, field score: {fields[2]!r} is not a whole number") from exc
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            yield from ((number, line) for number, line in enumerate(file, start=1) if line.strip())
-    except OSError as exc:
-        raise EvalDataError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    except UnicodeDecodeError as exc:
-        raise EvalDataError(f"{path} is not UTF-8 text ({exc.reason}). Save it as UTF-8.") from exc
 
 
 def _new_id(record: Mapping[str, object], known: Mapping[str, object], where: str) -> str:

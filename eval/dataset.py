@@ -8,7 +8,6 @@ The form is JSON Lines, one question per line::
 ``history`` (earlier turns of a chat) and ``neutral`` (titles that count neither way) may be left out.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -17,6 +16,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from index.digest import file_sha256
 from index.errors import EvalDataError
+
+from .lines import read_lines
 
 UNANSWERABLE = "unanswerable"
 
@@ -81,7 +82,7 @@ def load_questions(path: str | Path) -> list[Question]:
     path = Path(path)
     questions: list[Question] = []
     seen: dict[str, int] = {}
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         question = _parse(line, f"{path}, line {number}")
         if question.id in seen:
             raise EvalDataError(
@@ -105,18 +106,6 @@ def dataset_sha256(path: str | Path) -> str:
         return file_sha256(Path(path))
     except OSError as exc:
         raise EvalDataError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
-    except OSError as exc:
-        raise EvalDataError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    except UnicodeDecodeError as exc:
-        raise EvalDataError(f"{path} is not UTF-8 text ({exc.reason}). Save it as UTF-8 JSON Lines.") from exc
 
 
 def _parse(line: str, where: str) -> Question:

@@ -10,8 +10,6 @@ Rows of other labels have no rationale and are passed over. Titles come from ``c
 weights that are handed on are trained on it.
 """
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 from index.errors import EvalDataError
 
 from .evidence_set import Abstract, Case, EvidenceSet, Sort
+from .lines import read_objects
 
 DEFAULT_SPLIT = "dev"
 _SORTS = {"SUPPORT": Sort.TRUE, "CONTRADICT": Sort.FALSE}
@@ -49,7 +48,7 @@ def load_scifact(path: Path, split: str | None = None) -> EvidenceSet:
         EvalDataError: If the file cannot be read, a line is not of the form above, or there is no such split. The
             message names file, line and field.
     """
-    rationales = [_parse(row, f"{path}, line {number}") for number, row in _rows(path) if row.get("label") in _SORTS]
+    rationales = [_parse(row, where) for where, row in read_objects(path) if row.get("label") in _SORTS]
     split = split or DEFAULT_SPLIT
     splits = sorted({rationale.split for rationale in rationales})
     if split not in splits:
@@ -86,29 +85,7 @@ def is_scifact(path: Path) -> bool:
     Raises:
         EvalDataError: If the file cannot be read, or its first line is not a JSON object.
     """
-    return next(("doc_sentences" in row for _, row in _rows(path)), False)
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _object(line, f"{path}, line {number}")
-    except OSError as exc:
-        raise EvalDataError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    except UnicodeDecodeError as exc:
-        raise EvalDataError(f"{path} is not UTF-8 text ({exc.reason}). Save it as UTF-8 JSON Lines.") from exc
-
-
-def _object(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as exc:
-        raise EvalDataError(f"{where} is not JSON ({exc}). Write one JSON object per line.") from exc
-    if not isinstance(row, dict):
-        raise EvalDataError(f"{where} is not a JSON object. Write one per line.")
-    return row
+    return next(("doc_sentences" in row for _, row in read_objects(path)), False)
 
 
 def _parse(row: dict[str, Any], where: str) -> _Rationale:
@@ -136,12 +113,10 @@ def _titles(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     titles = {}
-    for number, row in _rows(path):
+    for where, row in read_objects(path):
         name, title = row.get("_id"), row.get("title")
         if not isinstance(name, str) or not isinstance(title, str):
-            raise EvalDataError(
-                f"{path}, line {number}, field {'title' if isinstance(name, str) else '_id'}: is no text"
-            )
+            raise EvalDataError(f"{where}, field {'title' if isinstance(name, str) else '_id'}: is no text")
         titles[name] = " ".join(title.split())
     return titles
 
