@@ -18,7 +18,7 @@ from pydantic import JsonValue
 from index.paper import Paper
 from index.store import Candidates, PaperStore
 from index.terms import question_terms
-from rag.retrieval import SENTENCE_WEIGHT, Query, fused_score, rarity
+from rag.retrieval import SENTENCE_WEIGHT, Query, Retriever, rarity
 
 from .beir import Benchmark
 from .run import Bars, Curves, Histogram, Line, Plot, Row, Run, Series
@@ -120,7 +120,13 @@ def part_search(store: PaperStore, using: Using, candidates: int) -> Search:
     """
     if using in THROUGH_THE_PRODUCT:
         raise ValueError(f"{using} is searched through PaperQA, not by a part")
+    if using is Using.FUSED:
+        return partial(_search_fused, store, candidates)
     return partial(_search_by_part, store, using, candidates)
+
+
+def _search_fused(store: PaperStore, candidates: int, text: str, k: int) -> list[Paper]:
+    return [hit.source.paper for hit in Retriever(store, candidates).retrieve([(text, 1.0)], k).hits]
 
 
 def _search_by_part(store: PaperStore, using: Using, candidates: int, text: str, k: int) -> list[Paper]:
@@ -137,13 +143,10 @@ def _ranked(using: Using, query: Query, found: Candidates) -> Sequence[int]:
     if using is Using.KEYWORD:
         return found.by_keyword
     scores: dict[int, float] = {}
-    for key in found.by_meaning if using is Using.SENTENCE else found.papers:
+    for key in found.by_meaning:
         stored = found.papers[key]
-        if using is Using.FUSED:
-            scores[key] = fused_score(query, stored)
-        else:
-            passage = float(np.max(stored.passage_vectors @ query.vector))
-            scores[key] = passage + SENTENCE_WEIGHT * float(np.max(stored.sentence_vectors @ query.vector))
+        passage = float(np.max(stored.passage_vectors @ query.vector))
+        scores[key] = passage + SENTENCE_WEIGHT * float(np.max(stored.sentence_vectors @ query.vector))
     return sorted(scores, key=lambda key: (-scores[key], key))
 
 
