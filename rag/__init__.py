@@ -23,7 +23,7 @@ from index.paper import Paper
 
 from .answer import Answer, AnswerSentence, Citation, DroppedSentence, Source, Trace
 from .chat import ChatSession
-from .events import CancelToken, Done, Event, Sentence, Sources, Status, Token
+from .events import CancelToken, Done, Dropped, Event, Sentence, Sources, Status, Token
 from .qa import PaperQA
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ __all__ = [
     "ConfigError",
     "CorpusError",
     "Done",
+    "Dropped",
     "DroppedSentence",
     "EvalDataError",
     "Event",

@@ -11,8 +11,9 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from index.paper import Paper
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SINCE_2: Final = {"since": 2}  # of a field that answers saved by version 1 lack
+_SINCE_3: Final = {"since": 3}
 
 Status = Literal["answered", "partial", "refused"]
 
@@ -40,14 +41,15 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class AnswerSentence:
-    """One sentence of an answer with its citations (at least one).
+    """One sentence of an answer with its citations: at least one, unless ``answering.grounding`` is not "strict".
 
     Attributes:
         text: The sentence, without markers.
-        support: The best support of its citations, 0 to 1.
+        support: The best support of its citations, 0 to 1; without any, the best that was found.
         citations: What it rests on, in order of marker.
         label: Name of the paper to show in front of the sentence, "" for none.
         highlight: Half-open span of ``text`` that is the answer itself (a number, a name), where that is sure.
+        unsupported: Why no abstract supports it, where such sentences are marked; "" otherwise.
     """
 
     text: str
@@ -55,6 +57,7 @@ class AnswerSentence:
     citations: tuple[Citation, ...]
     label: str = ""
     highlight: tuple[int, ...] | None = field(default=None, metadata=_SINCE_2)
+    unsupported: str = field(default="", metadata=_SINCE_3)
 
     def __post_init__(self) -> None:
         """Check that the highlight is a span of the text."""
@@ -199,7 +202,7 @@ class Answer:
         if not isinstance(data, Mapping):
             raise ValueError(f"not an answer: a {type(data).__name__}, an object is needed")
         version = data.get("schema_version")
-        if version not in (1, SCHEMA_VERSION):
+        if version not in range(1, SCHEMA_VERSION + 1):
             raise ValueError(f"schema_version is {version!r}, this version reads 1 to {SCHEMA_VERSION}")
         known = {name: value for name, value in data.items() if name not in ("schema_version", "text")}
         answer: Answer = _from_json(cls, known, "")

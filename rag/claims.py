@@ -1,10 +1,10 @@
-"""What a statement commits itself to: numbers, names, negation, direction. Judges no meaning.
+"""What a statement commits itself to: addresses, numbers, names, negation, direction. Judges no meaning.
 
-These are the things that a small model reads past, and that make a sentence wrong when they are off by one word.
+These are the things that a small model reads past, and that make a sentence wrong when they are off by one word. An
+address or markup that the quoted text lacks is more: what a hostile abstract makes a model write, to lead people away.
 """
 
 import re
-from collections.abc import Callable
 
 from index.terms import STOP_WORDS
 
@@ -37,7 +37,7 @@ _KNOWN_UNITS = frozenset(
     "mev gev tev ev kev w mw kw v mv a ma pa kpa mpa gpa kg g mg fps million billion thousand point bit byte token "
     "layer parameter image sample dataset task language epoch step participant patient".split()
 )
-_NEGATION = re.compile(
+NEGATION = re.compile(
     r"\b(?:not(?! only\b)|no(?!\. ?\d)|never|without|cannot|neither|nor|none|fail(?:s|ed|ing)? to)\b|n['’]t\b", re.I
 )
 # Words that turn a statement round when one takes the place of the other. Each line is one pair of opposite sets.
@@ -65,13 +65,32 @@ _OPPOSITES = [
     ("internal inside within", "external outside beyond"),
     ("local", "global"),
 ]  # fmt: skip
+# Web and other addresses, with or without their scheme, and e-mail addresses. A bare name of a host counts in small
+# letters only ("ASP.NET" is a name), unless a path follows.
+_ADDRESS = re.compile(
+    r"(?<![\w+.-])(?:"
+    r"[a-zA-Z][\w+.-]{1,20}:(?://|\\\\)[^\s<>\"”]+|(?i:javascript|vbscript|data|mailto|file|tel|blob):[^\s<>\"”]+"
+    r"|[\w+.-]{1,64}@[\w-]+(?:\.[\w-]+)*+"
+    r"|(?:[\w-]++\.)+(?:[^\W\d_]{2,24}(?::\d+)?[/?][^\s<>\"”]+"
+    r"|(?:com|org|net|info|io|ai|dev|app|co|edu|gov|xyz|site|online|top|me|example)\b(?!\.\w))"
+    r"|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?:[/?][^\s<>\"”]*)?"
+    r")"
+)
+_ADDRESS_FRAME = re.compile(r"^(?:https?://)?(?:www\.)?|[/.,;:!?)\]}’']+$", re.I)
+# HTML, tags and entities; links and images of Markdown; tags of chat templates; places of templates; LaTeX's links.
+_MARKUP = re.compile(
+    r"</?[a-zA-Z!?][^<>]{0,300}>|<(?:img|script|iframe|svg|a|form|style|link|object|embed)\b|!?\[[^\[\]]{0,200}\][(\[:]"
+    r"|<[|｜]|[|｜]>|&#?\w{1,31};|\$?\{\{|\$\{|\\(?:href|url|includegraphics|input|write)\b|\bon[a-z]{3,20}=[\"'\w]"
+    r"|\{\"\w+\":",
+    re.I,
+)
 _DIRECTION: dict[str, set[tuple[int, int]]] = {}
 for _row, _sides in enumerate(_OPPOSITES):
     for _side, _words in enumerate(_sides):
         for _word in _words.split():
             _DIRECTION.setdefault(_word, set()).add((_row, _side))
 # Of these words the opposite is a contradiction by itself; "fast" and "slow" may stand in one true sentence.
-_COMPARATIVES = frozenset(
+COMPARATIVES = frozenset(
     "more greater higher larger increase increases increased improve improves improved rises grows exceeds exceeded "
     "less fewer lower smaller decrease decreases decreased reduce reduces reduced drops falls shrinks degrade "
     "degrades degraded better worse outperform outperforms outperformed underperform underperforms underperformed "
@@ -101,13 +120,18 @@ def names(text: str) -> list[str]:
 
 def negation(text: str) -> str:
     """Return the first word that negates, "" if there is none."""
-    found = _NEGATION.search(text)
+    found = NEGATION.search(text)
     return found[0] if found else ""
 
 
 def opposites(word: str) -> list[str]:
     """Return the words that turn a statement round when they take the place of ``word``."""
     return _OTHER.get(word.lower(), [])
+
+
+def direction(word: str) -> set[tuple[int, int]]:
+    """Return the pairs of opposites a word belongs to, each with its side, 0 or 1."""
+    return _DIRECTION.get(word, set())
 
 
 def turned_round(statement: str, sentence: str) -> str:
@@ -138,34 +162,23 @@ def units(text: str) -> dict[str, set[str]]:
     return found
 
 
-def contradiction(statement: str, quoted: str, *, mentioned: Callable[[str], bool]) -> str:
-    """Return what a statement says that the quoted text does not bear out, in words for people; "" for nothing.
+def is_unit(word: str) -> bool:
+    """Whether something is measured or counted in a word: "seconds", "GB", "layers"."""
+    folded = word.lower()
+    forms = {folded, folded.removesuffix("s")} if len(folded) > 3 else {folded}  # "as" is no unit of current
+    return not forms.isdisjoint(_UNITS.keys() | _KNOWN_UNITS)
 
-    Every number must stand in the quote, with the same unit where both have one; every name must be mentioned; the two
-    must agree in being negated; and, if they are not, no word may have its opposite in its place.
 
-    Args:
-        statement: One sentence.
-        quoted: One or two sentences of an abstract.
-        mentioned: Whether the paper mentions a name.
+def addresses(text: str) -> set[str]:
+    """Return the web, e-mail and other addresses of a text, without what is the same address anyway ("https://www.").
+
+    Example:
+        >>> sorted(addresses("Code: https://github.com/a/b. Ask me@example.org"))
+        ['github.com/a/b', 'me@example.org']
     """
-    given = set(numbers(quoted).values())
-    for written, number in numbers(statement).items():
-        if number not in given:
-            return f"the nearest sentence does not give the number {written}"
-    there = units(quoted)
-    for number, said in units(statement).items():
-        if number in there and not said & there[number]:
-            return f"the nearest sentence gives {number} in {min(there[number])}, not in {min(said)}"
-    for name in names(statement):
-        if not mentioned(name):
-            return f"the paper does not mention {name}"
-    negated, negated_there = negation(statement), negation(quoted)
-    if negated and not negated_there:
-        return f"it says “{negated}”, and the nearest sentence has no negation"
-    if negated_there and not negated:
-        return f"the nearest sentence says “{negated_there}”, and it has no negation"
-    turned = turned_round(statement, quoted)
-    if turned in _COMPARATIVES and not negated:  # "not higher" says what "lower" does
-        return f"it says “{turned}”, and the nearest sentence says the opposite"
-    return ""
+    return {_ADDRESS_FRAME.sub("", address) for address in _ADDRESS.findall(text)}
+
+
+def markup(text: str) -> set[str]:
+    """Return what a page, a Markdown reader or a chat template could take for its own in a text, as written."""
+    return set(_MARKUP.findall(text))

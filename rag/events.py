@@ -1,9 +1,17 @@
-"""What happens while an answer is made, in order: ``Status Sources Status? (Token | Sentence)* Done``."""
+"""What happens while an answer is made: ``Sources`` first, then ``Token`` and what is settled of it, ``Done`` last.
+
+``Status`` may come at any time. ``Sources`` comes as soon as the papers are found, and again if a language model's
+wording of a follow-up question finds others. The text of the ``Token`` events between two settled sentences
+(``Sentence`` or ``Dropped``) is the text of the second.
+"""
 
 import threading
 from dataclasses import dataclass
+from typing import Literal
 
-from .answer import Answer, AnswerSentence, Source
+from .answer import Answer, AnswerSentence, DroppedSentence, Source
+
+Verdict = Literal["kept", "corrected", "unsupported"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +31,32 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of raw text from a language model. It is not settled: its sentence may yet be dropped."""
+    """A piece of a language model's text, without its markers. It is not settled: its sentence may yet be dropped."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A settled sentence with its citations; ``index`` counts from 0."""
+    """A settled sentence with its citations.
+
+    Attributes:
+        index: Place in the answer, from 0.
+        sentence: The sentence.
+        verdict: "kept" as it was written; "corrected" when the model cited other papers or none; "unsupported" when no
+            abstract supports it and the setting ``answering.grounding`` lets it stay.
+    """
 
     index: int
     sentence: AnswerSentence
+    verdict: Verdict = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A sentence that will not be in the answer, and why."""
+
+    sentence: DroppedSentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +66,7 @@ class Done:
     answer: Answer
 
 
-Event = Status | Sources | Token | Sentence | Done
+Event = Status | Sources | Token | Sentence | Dropped | Done
 
 
 class CancelToken:

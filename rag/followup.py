@@ -17,6 +17,7 @@ from .names import mentions
 from .question import Form, form_of
 from .retrieval import Hit, Retriever
 from .safety import strip_markers
+from .topic import with_topic
 
 _POINTS_BACK = re.compile(
     r"\b(?:it|its|itself|they|their|theirs|them|these|those|this|he|she|his|her|such|same|former|latter|instead|too|"
@@ -40,7 +41,8 @@ _IN_PLAY = 0.5  # share of the last answer's words that the paper it spoke of ho
 # three topic words or more, and at most 0.57 for questions on something else that have a pronoun.
 BELONGS = 0.62
 
-# Weight of the question's own wording in a follow-up; the rest is its stand-alone wording's.
+# Weight of the question's own words in a follow-up, half of it with the paper named in them; the rest is that of the
+# question with the last exchange.
 OWN_WEIGHT = 0.4
 OWN_WEIGHT_SHORT = 0.15
 
@@ -50,7 +52,7 @@ class Reference:
     """What a question refers to.
 
     Attributes:
-        text: The question, followed by the words it refers to; the question itself when it stands alone.
+        text: The question with the paper it refers to in it, for people; the question itself when it stands alone.
         wordings: What to search for, with the weight of each wording; the question first, weights add to 1.
         left_out: Id of the paper just spoken of when the question asks for another one, else "".
     """
@@ -90,9 +92,9 @@ def refer(question: str, history: Sequence[Mapping[str, str]], retriever: Retrie
     if not wants_another and not _belongs(question, spoken_of, retriever, where, sure=sure):
         return alone
     context = " ".join(f"{_last(history, 'user')} {answered}".split()[:_MAX_CONTEXT_WORDS])
-    text = f"{question} {context}"
+    text = with_topic(question, [spoken_of.source.paper.short_title])
     own = OWN_WEIGHT_SHORT if short else OWN_WEIGHT
-    wordings = ((question, own), (text, 1 - own))
+    wordings = ((question, own / 2), (text, own / 2), (f"{question} {context}", 1 - own))
     return Reference(text, wordings, spoken_of.source.paper.id if wants_another else "")
 
 

@@ -1,46 +1,46 @@
 """Check the sentences a language model wrote against the abstracts. Writes nothing itself.
 
 A sentence is kept when one or two sentences of one abstract, its quotes, support it: the evidence reader's support head
-and closeness in meaning and words say so together, and nothing in it contradicts the quotes (:mod:`rag.claims`):
+and closeness in meaning and words say so together, and nothing in it contradicts the quotes (:mod:`rag.contradiction`):
 
-- every number in it stands in the quotes: digits, and the words zero to twelve, "three" and "3" being the same, with
-  the same unit where both have one;
+- every number in it stands in the quotes: digits, and the words two to twelve, "three" and "3" being the same, with the
+  same unit where both have one; "one" only before a unit;
 - every name in it (a word with inner capitals, with digits or in capitals anywhere; a capitalised word unless it opens
   the sentence) stands in the *title or abstract* of the cited paper, see :func:`rag.names.mentions`: a quote often
   says "our method" where the sentence has to name it;
-- it is negated (not, no, never, without, n't, cannot, fails to, neither, nor, none) exactly when its quotes are;
-- no word of it has its opposite in its place ("higher", "lower").
+- what it denies (not, no, never, without, n't, cannot, fails to, neither, nor, none) the quotes do not affirm, and the
+  other way round, as far as the first word after the negation tells (:mod:`rag.denial`);
+- no word of it has its opposite in its place ("higher", "lower");
+- it does not have the two sides of a relation ("outperforms", "replaces") crosswise (:mod:`rag.roles`).
 
-Not checked by rule: what a number or a name is said of, what a negation denies, ordinals, number words beyond twelve, a
-capitalised word that opens the sentence, and who does what to whom; of these only the reader has a notion. The score is
-not a proof; it is shown as such.
+Not checked by rule: what a number or a name is said of, ordinals, number words beyond twelve, a capitalised word that
+opens the sentence, two negations in one sentence, and who does what to whom where no relation of that list says so; of
+these only the reader has a notion. The score is not a proof; it is shown as such.
 """
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from index.sentences import sentence_spans
+from index.rows import StoredPaper
 
 from .answer import AnswerSentence, DroppedSentence
+from .answering.sentence_stream import WrittenSentence
 from .citations import Markers, cite
-from .claims import contradiction
-from .evidence.reader import EvidenceReader, PaperEvidence, probability
-from .names import mentions
-from .retrieval import Query, term_set
-from .safety import MARKER, MARKER_RUN, strip_markers
+from .contradiction import contradiction
+from .events import Verdict
+from .evidence.reader import EvidenceReader, probability
+from .names import mentions, names_in_title
+from .retrieval import Hit, Query, term_set
 
-MIN_SUPPORT = 0.5
-_MARKER_BONUS = 0.05  # the paper the model named itself wins a close race
+MIN_SUPPORT = 0.55
+_HINT = 0.05  # the paper that the model named, or was speaking of, wins a close race
 _SECOND_QUOTE = 0.9  # a second quote is cited when it comes this near to the first
+_ANOTHER = re.compile(
+    r"\b(?:one|another|other|second|third|some|several|both|also|in contrast|by contrast|similarly)\b", re.I
+)
+_CLEARLY_BEHIND = 0.15  # a paper whose nearest sentence is so much farther is not read
 _PAPERS_JUDGED = 2  # the nearest ones are read; a third hardly ever holds the support
-_MAX_RANGE = 20  # a model that writes [1-9999] means nothing by it
-
-_THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.S | re.I)
-_THINKING_END = re.compile(r"</think(?:ing)?>", re.I)
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
-_GLUED_MARKER = re.compile(rf"""([.!?…。！？]["'”’)]*)(?={MARKER.pattern})""", re.I)
-_TERMINATOR = re.compile(r"""[.!?…。！？]+["'”’)\]*_」』）]*$""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,135 +48,135 @@ class _Quote:
     paper: int
     sentence: int
     score: float
+    hint: float  # decides between quotes, and is no support
+
+    @property
+    def rank(self) -> float:
+        return self.score + self.hint
 
 
-def visible_text(text: str) -> str:
-    """Return what a model wrote without its thinking: tagged blocks, and all before a closing tag of its own.
+@dataclass(frozen=True, slots=True)
+class Grounded:
+    """A sentence that may stay.
 
-    Some chat templates open the block in the prompt, so that the text only holds its end. A block that is not closed
-    goes on to the end. As the text grows, what this returns grows at its end, unless such a lone closing tag comes.
+    Attributes:
+        sentence: The sentence with its citations.
+        verdict: See :class:`rag.events.Sentence`.
     """
-    return _THINKING_END.split(_THINKING.sub(" ", text))[-1].lstrip()
 
-
-def split_model_text(text: str) -> list[str]:
-    """Split what a model wrote into sentences that hold words, each with its markers before its terminator.
-
-    Thinking, bullets and line numbers are removed. Markers that follow a terminator belong to the sentence before.
-
-    Example:
-        >>> split_model_text("It is fast. [1] It is small.[2]")
-        ['It is fast [1].', 'It is small [2].']
-    """
-    lines = " ".join(_BULLET.sub("", line) for line in visible_text(text).splitlines())
-    cleaned = _GLUED_MARKER.sub(r"\1 ", " ".join(lines.split()))
-    sentences: list[str] = []
-    for start, end in sentence_spans(cleaned):
-        piece = cleaned[start:end]
-        if sentences and (leading := MARKER_RUN.match(piece)):
-            sentences[-1] = _with_markers(sentences[-1], leading[0].strip())
-            piece = piece[leading.end() :].lstrip(" ,;:")
-        if any(c.isalnum() for c in strip_markers(piece)):
-            sentences.append(piece)
-    return sentences
-
-
-def _with_markers(sentence: str, markers: str) -> str:
-    terminator = _TERMINATOR.search(sentence)
-    end = terminator.start() if terminator else len(sentence)
-    return f"{sentence[:end]} {markers}{sentence[end:]}"
-
-
-def ends_whole(sentence: str) -> bool:
-    """Whether a sentence of :func:`split_model_text` has its terminator; without one the model was cut off."""
-    return _TERMINATOR.search(strip_markers(sentence)) is not None
+    sentence: AnswerSentence
+    verdict: Verdict
 
 
 def ground(
-    sentence: str,
-    evidence: Sequence[PaperEvidence],
+    written: WrittenSentence,
+    hits: Sequence[Hit],
     reader: EvidenceReader,
     make_query: Callable[[str], Query],
     markers: Markers,
-) -> AnswerSentence | DroppedSentence:
-    """Attach citations to one sentence, or say why it is dropped.
+    spoken_of: str = "",
+) -> Grounded | DroppedSentence:
+    """Attach citations to one sentence, or say why no abstract supports it.
 
     Args:
-        sentence: As the model wrote it, with its own markers, which are only a hint.
-        evidence: The papers in the prompt; number ``i + 1`` is ``evidence[i]``.
+        written: What the model wrote; the papers it named are only a hint.
+        hits: The papers that were found, those of the prompt first: its number ``i + 1`` is ``hits[i]``. The others
+            may support a sentence, too.
         reader: Judges whether the nearest papers support the sentence.
         make_query: Puts the sentence into the form that the reader needs.
         markers: Gives cited papers their numbers.
+        spoken_of: Id of the paper that the sentence before it cites, "" for none.
     """
-    text = strip_markers(sentence)
+    text = written.text
     if len(term_set(text)) < 2:
-        return DroppedSentence(text or sentence, "it says nothing that could be checked", 0.0)
+        return DroppedSentence(text, "it says nothing that could be checked", 0.0)
     query = make_query(text)
-    quotes = _judged(_quotes(query, evidence, _papers_named(sentence)), query, evidence, reader)
+    quotes = _quotes(query, hits, {number - 1 for number in written.papers}, spoken_of)
+    quotes = _judged(quotes, query, hits, reader)
     if not quotes:
         return DroppedSentence(text, "no abstract was retrieved", 0.0)
-    best = quotes[0]
-    support = round(min(1.0, max(0.0, best.score)), 4)
-    if support < MIN_SUPPORT:
-        return DroppedSentence(text, "no sentence of the retrieved abstracts says this", support)
+    dropped: DroppedSentence | None = None
+    for paper in dict.fromkeys(quote.paper for quote in quotes):
+        best, *others = (quote for quote in quotes if quote.paper == paper)
+        support = round(min(1.0, max(0.0, best.score)), 4)
+        if support < MIN_SUPPORT:
+            reason = "no sentence of the retrieved abstracts says this"
+        elif reason := _changes_paper(written, paper, hits, spoken_of):
+            pass
+        else:
+            chosen, reason = _agreeing(text, hits[paper].stored, best, others)
+            if not reason:
+                stored = hits[paper].stored
+                citations = tuple(
+                    cite(stored.paper, stored.sentences[q.sentence], markers, round(min(1.0, max(0.0, q.score)), 4))
+                    for q in sorted(chosen, key=lambda q: q.sentence)
+                )
+                right = written.papers == {paper + 1} and not written.strays
+                return Grounded(AnswerSentence(text, support, citations), "kept" if right else "corrected")
+        dropped = dropped or DroppedSentence(text, reason, support)
+    assert dropped is not None
+    return dropped
+
+
+def _agreeing(text: str, found: StoredPaper, best: _Quote, others: Sequence[_Quote]) -> tuple[list[_Quote], str]:
+    """Return the quotes to cite, one or two, and why they do not support ``text``, "" if they do."""
     floor = max(MIN_SUPPORT, _SECOND_QUOTE * best.score)
-    near = [quote for quote in quotes[1:] if quote.paper == best.paper and quote.score >= floor][:1]
-    found = evidence[best.paper]
-    if reason := _what_differs(text, found, [best, *near]):
-        if not near or _what_differs(text, found, [best]):
-            return DroppedSentence(text, reason, support)
-        near = []  # it is the second quote alone that differs
-    stored = found.hit.stored
-    citations = tuple(
-        cite(stored.paper, stored.sentences[q.sentence], markers, round(min(1.0, max(0.0, q.score)), 4))
-        for q in sorted([best, *near], key=lambda q: q.sentence)
-    )
-    return AnswerSentence(text, support, citations)
+    near = [quote for quote in others if quote.score >= floor][:1]
+    reason = _what_differs(text, found, [best, *near])
+    if reason and near and not _what_differs(text, found, [best]):
+        return [best], ""  # it is the second quote alone that differs
+    return [best, *near], reason
 
 
-def _what_differs(text: str, found: PaperEvidence, chosen: Sequence[_Quote]) -> str:
+def _changes_paper(written: WrittenSentence, paper: int, hits: Sequence[Hit], spoken_of: str) -> str:
+    """Return a reason if a sentence would be about another paper than the one before it without saying so, else ""."""
+    found = hits[paper].stored.paper
+    if not spoken_of or found.id == spoken_of or paper + 1 in written.papers or _ANOTHER.search(written.text):
+        return ""
+    if names_in_title(found, written.text):
+        return ""
+    return "only another paper says this than the one before it speaks of"
+
+
+def _what_differs(text: str, stored: StoredPaper, chosen: Sequence[_Quote]) -> str:
     """Return why the chosen quotes do not support ``text``, "" if they do."""
-    stored = found.hit.stored
     quoted = " ".join(stored.paper.abstract[slice(*stored.sentences[quote.sentence])] for quote in chosen)
-    return contradiction(text, quoted, mentioned=lambda name: mentions(stored.paper, name))
+    own_name, colon, _ = stored.paper.title.partition(":")
+    return contradiction(
+        text,
+        quoted,
+        mentioned=lambda name: mentions(stored.paper, name),
+        own_name=own_name if colon and len(own_name.split()) <= 3 else "",
+    )
 
 
-def _judged(
-    quotes: Sequence[_Quote], query: Query, evidence: Sequence[PaperEvidence], reader: EvidenceReader
-) -> list[_Quote]:
+def _judged(quotes: Sequence[_Quote], query: Query, hits: Sequence[Hit], reader: EvidenceReader) -> list[_Quote]:
     """Return the quotes of the nearest papers, each scored half by closeness and half by the reader, best first."""
-    nearest = list(dict.fromkeys(quote.paper for quote in sorted(quotes, key=lambda quote: -quote.score)))[
-        :_PAPERS_JUDGED
-    ]
-    readings = dict(zip(nearest, reader.judge(query, [evidence[at].hit.stored for at in nearest]), strict=True))
+    best: dict[int, float] = {}
+    for quote in sorted(quotes, key=lambda quote: -quote.rank):
+        best.setdefault(quote.paper, quote.rank)
+    first = max(best.values(), default=0.0)
+    nearest = [paper for paper, rank in best.items() if rank >= first - _CLEARLY_BEHIND][:_PAPERS_JUDGED]
+    readings = dict(zip(nearest, reader.judge(query, [hits[at].stored for at in nearest]), strict=True))
     judged = [
         replace(q, score=0.5 * q.score + 0.5 * probability(float(readings[q.paper].support[q.sentence])))
         for q in quotes
         if q.paper in readings
     ]
-    return sorted(judged, key=lambda quote: -quote.score)
+    return sorted(judged, key=lambda quote: -quote.rank)
 
 
-def _papers_named(sentence: str) -> set[int]:
-    """Return the indices of the papers that a sentence's markers name."""
-    named: set[int] = set()
-    for marker in MARKER.findall(" ".join(sentence.split())):
-        for first, last in re.findall(r"(\d+)(?: ?[–—-] ?(\d+))?", marker.split("†")[0]):
-            low, high = int(first), int(last or first)
-            named |= set(range(low - 1, high)) if high - low <= _MAX_RANGE else {low - 1, high - 1}
-    return named
-
-
-def _quotes(query: Query, evidence: Sequence[PaperEvidence], named: set[int]) -> list[_Quote]:
+def _quotes(query: Query, hits: Sequence[Hit], named: set[int], spoken_of: str) -> list[_Quote]:
     """Score every retrieved sentence by closeness: half meaning, half the share of the text's words it holds."""
     words = term_set(query.text)
     quotes = []
-    for number, found in enumerate(evidence):
-        stored = found.hit.stored
+    for number, hit in enumerate(hits):
+        stored = hit.stored
         title = term_set(stored.paper.title)
+        hinted = number in named or stored.paper.id == spoken_of
         similarity = stored.sentence_vectors @ query.vector
         for index, (start, end) in enumerate(stored.sentences):
             share = len(words & (term_set(stored.paper.abstract[start:end]) | title)) / len(words)
-            score = 0.5 * float(similarity[index]) + 0.5 * share + (_MARKER_BONUS if number in named else 0.0)
-            quotes.append(_Quote(number, index, score))
+            score = 0.5 * float(similarity[index]) + 0.5 * share
+            quotes.append(_Quote(number, index, score, _HINT if hinted else 0.0))
     return quotes

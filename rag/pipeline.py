@@ -4,7 +4,8 @@ Search, read, decide whether to answer, write, cite. Each stage is a module of i
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from index.filters import Where
@@ -13,17 +14,20 @@ from index.store import PaperStore
 
 from .answer import Answer, Source, Trace
 from .answering.evidence_answerer import compose
-from .answering.llm_answerer import PROMPT_PAPERS, Draft, LanguageModel, LLMAnswerer
+from .answering.llm_answerer import EVIDENCE_ANSWERS, PROMPT_PAPERS, Draft, LLMAnswerer
+from .answering.routing import is_easy
 from .answering.selection import Selection, select
 from .citations import Markers
 from .events import CancelToken, Done, Event, Sources, Status
 from .evidence.gathering import gather, gather_parts
 from .evidence.reader import EvidenceReader, PaperEvidence
-from .followup import refer
+from .followup import Reference, refer
+from .llm.shared import SharedModel, Turn
 from .question import Form, form_of, parts_of
 from .refusal import Answerability, answerability
 from .reranking import read, rerank
 from .retrieval import Retrieval, Retriever, marked
+from .rewriting import rewrite
 from .settings import Settings
 
 NEAREST_ON_REFUSAL = 3
@@ -48,16 +52,21 @@ class Pipeline:
 
     Args:
         store: The collection.
-        reader: Finds the sentences that answer.
+        load_reader: Returns what finds the sentences that answer; called when the papers are found, so that they can be
+            shown before that.
         llm: Writes the answer; None for the evidence answerer.
         settings: All settings.
     """
 
     def __init__(
-        self, store: PaperStore, reader: EvidenceReader, llm: LanguageModel | None, settings: Settings
+        self,
+        store: PaperStore,
+        load_reader: Callable[[], EvidenceReader],
+        llm: SharedModel | None,
+        settings: Settings,
     ) -> None:
         self._store = store
-        self._reader = reader
+        self._load_reader = load_reader
         self._llm = llm
         self._settings = settings
         self._threshold = settings.refusal.threshold
@@ -67,7 +76,7 @@ class Pipeline:
         """Return the ``k`` best papers, the first ones in the order that the reader finds."""
         depth = self._settings.retrieval.similarity_top_k
         retrieval = self._retriever.retrieve([(query, 1.0)], max(k, depth), where)
-        found = read(self._reader, retrieval.query, retrieval.hits, depth)
+        found = read(self._load_reader(), retrieval.query, retrieval.hits, depth)
         hits, _ = rerank(found, retrieval.hits[depth:])
         return [hit.source for hit in hits[:k]]
 
@@ -90,17 +99,38 @@ class Pipeline:
             cancel: Stops the answer.
             markers: Gives cited papers their numbers.
         """
-        clock = _Clock()
+        with ExitStack() as stack:
+            turn = stack.enter_context(self._llm.turn()) if self._llm else None
+            yield from self._run(question, history, where, k, cancel, markers, turn)
+
+    def _run(
+        self,
+        question: str,
+        history: Sequence[Mapping[str, str]],
+        where: Where | None,
+        k: int,
+        cancel: CancelToken,
+        markers: Markers,
+        turn: Turn | None,
+    ) -> Iterator[Event]:
+        clock, draft = _Clock(), Draft()
         yield Status("search", "Searching the papers")
         reference = refer(question, history, self._retriever, where)
         found = self._retriever.retrieve(reference.wordings, k + bool(reference.left_out), where)
-        retrieval = _without(found, reference.left_out, k)
+        yield Sources(marked(_without(found, reference.left_out, k).hits, {}))
         clock.stage("search")
-        yield Sources(marked(retrieval.hits, {}))
+        if turn is not None and reference.depends and self._settings.answering.rewrite:
+            reworded = yield from self._reword(turn, reference, history, draft, cancel)
+            if reworded is not reference:
+                reference = reworded
+                found = self._retriever.retrieve(reference.wordings, k + bool(reference.left_out), where)
+                yield Sources(marked(_without(found, reference.left_out, k).hits, {}))
+            clock.stage("rewrite")
+        retrieval = _without(found, reference.left_out, k)
 
         yield Status("read", "Reading the nearest papers")
-        form = form_of(question)
-        retrieval, evidence = self._read(retrieval, form, alone=not reference.depends)
+        form, reader = form_of(question), self._load_reader()
+        retrieval, evidence = self._read(reader, retrieval, form, alone=not reference.depends)
         selection = select(form, retrieval.query, evidence, k)
         verdict = answerability(
             retrieval.query, retrieval.names, selection.papers, selection.form, follow_up=reference.depends
@@ -115,23 +145,27 @@ class Pipeline:
         )
         if not selection.papers or verdict.score < self._threshold:
             reason, nearest = self._explain(question, verdict, found, retrieval, where)
-            trace = replace(trace, timings_ms=clock.timings)
+            trace = replace(trace, notes=tuple(draft.notes), timings_ms=clock.timings)
             sources = marked(retrieval.hits, {})
             yield Done(Answer(question, "refused", sources=sources, nearest=nearest, reason=reason, trace=trace))
             return
 
-        draft, gap = Draft(), verdict.gap()
-        if self._llm is not None:
-            yield Status("write", f"{self._llm.name} is writing")
-            tokens = self._settings.answering.max_new_tokens
-            writer = LLMAnswerer(self._llm, self._reader, self._retriever.query, tokens)
+        gap = verdict.gap()
+        if turn is not None and self._wants_model(question, reference, selection, turn, draft):
+            writer = LLMAnswerer(reader, self._retriever.query, self._settings.answering)
             said_before = history if reference.depends else ()
-            yield from writer.write(question, evidence, draft, cancel, markers, said_before)
+            single = form is Form.SINGLE
+            given = evidence[:PROMPT_PAPERS] if single else evidence
+            others = retrieval.hits[len(given) :]
+            yield from writer.write(
+                turn, question, given, draft, cancel, markers, said_before, others, one_paper=single
+            )
+            turn.leave()
             if draft.sentences:
-                trace = replace(trace, answerer=self._llm.name)
+                trace = replace(trace, answerer=turn.shared.name)
                 gap = ""  # it was judged by the papers that would be quoted, and the model may have cited others
         if not draft.sentences and not draft.stopped:
-            selection, lacking = self._cover_parts(question, selection)
+            selection, lacking = self._cover_parts(reader, question, selection)
             gap = gap or lacking
             yield from self._quote(question, selection, draft, cancel, markers)
         clock.stage("write")
@@ -149,7 +183,34 @@ class Pipeline:
             )
         )
 
-    def _read(self, retrieval: Retrieval, form: Form, *, alone: bool) -> tuple[Retrieval, list[PaperEvidence]]:
+    def _reword(
+        self,
+        turn: Turn,
+        reference: Reference,
+        history: Sequence[Mapping[str, str]],
+        draft: Draft,
+        cancel: CancelToken,
+    ) -> Generator[Event, None, Reference]:
+        """Add the language model's stand-alone wording to those that are searched, if it has one."""
+        (question, own), *others = reference.wordings
+        text = yield from rewrite(turn, question, history, self._settings.answering, draft, cancel)
+        if not text:
+            return reference
+        rest = [(wording, weight / 2) for wording, weight in others]
+        return replace(reference, text=text, wordings=((question, own), *rest, (text, (1 - own) / 2)))
+
+    def _wants_model(self, question: str, reference: Reference, selection: Selection, turn: Turn, draft: Draft) -> bool:
+        """Whether the language model is to write: it is not when it was given up before, or the question is easy."""
+        if draft.notes or draft.stopped:
+            return False
+        if self._settings.answering.routing and not reference.depends and is_easy(question, selection):
+            draft.notes.append(f"One sentence answers this surely; {EVIDENCE_ANSWERS}")
+            return False
+        return True
+
+    def _read(
+        self, reader: EvidenceReader, retrieval: Retrieval, form: Form, *, alone: bool
+    ) -> tuple[Retrieval, list[PaperEvidence]]:
         """Read the best papers, more for a list than for a single answer, and put them in their new order.
 
         If the question does not stand alone the order stays: the reader sees only the question's own words.
@@ -157,18 +218,18 @@ class Pipeline:
         depth = len(retrieval.hits) if form is not Form.SINGLE else self._settings.evidence.papers_read
         if self._llm is not None:
             depth = max(depth, PROMPT_PAPERS)
-        found, rest = read(self._reader, retrieval.query, retrieval.hits, depth), retrieval.hits[depth:]
+        found, rest = read(reader, retrieval.query, retrieval.hits, depth), retrieval.hits[depth:]
         hits = [*(hit for hit, _ in found), *rest]
         if alone and self._settings.retrieval.rerank:
             hits, found = rerank(found, rest)
         return replace(retrieval, hits=tuple(hits)), gather(retrieval.query, found, form, alone=alone)
 
-    def _cover_parts(self, question: str, selection: Selection) -> tuple[Selection, str]:
+    def _cover_parts(self, reader: EvidenceReader, question: str, selection: Selection) -> tuple[Selection, str]:
         """Look for each part of a question that asks several things of one paper; tell which parts are not answered."""
         parts = parts_of(question)
         if len(parts) == 1 or selection.form is not Form.SINGLE or not selection.papers:
             return selection, ""
-        evidence, lacking = gather_parts(selection.papers[0], [self._retriever.query(p) for p in parts], self._reader)
+        evidence, lacking = gather_parts(selection.papers[0], [self._retriever.query(p) for p in parts], reader)
         told = " ".join(f"“{part.rstrip('?')}?”" for part in lacking)
         return replace(selection, papers=(evidence,)), f"Not found in the paper: {told}" if lacking else ""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llama_index.core.base.base_query_engine import BaseQueryEngine
     from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.base.llms.base import BaseLLM
 
     from index.doctor import Check
     from index.embedding.encoder import Encoder
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from index.progress import Progress
     from index.store import PaperStore
 
-    from .answering.llm_answerer import LanguageModel
     from .chat import ChatSession
     from .evidence.reader import EvidenceReader
+    from .llm.model import LanguageModel
+    from .llm.shared import SharedModel
     from .pipeline import Pipeline
     from .settings import Settings
 
@@ -49,24 +51,25 @@ class PaperQA:
         >>> qa.ask("Does dropout help graph networks?").text  # doctest: +SKIP
     """
 
-    def __init__(self, path: Path, settings: "Settings", llm: "str | LanguageModel | None", encoder: "Encoder") -> None:
+    def __init__(
+        self, path: Path, settings: "Settings", llm: "str | LanguageModel | BaseLLM | None", encoder: "Encoder"
+    ) -> None:
         self.path = path
         self._settings = settings
         self._encoder = encoder
-        self._llm = llm
+        self._given_llm = llm
+        self._llm = _shared_model(llm, settings)
         self._lock = threading.Lock()
-        # A lock each: while a language model loads, nobody else has to wait for that.
-        self._reader_lock, self._writer_lock = threading.Lock(), threading.Lock()
+        self._reader_lock = threading.Lock()
         self._store: PaperStore | None = None
         self._reader: EvidenceReader | None = None
-        self._writer: LanguageModel | None = None
 
     @classmethod
     def open(
         cls,
         path: str | Path,
         *,
-        llm: "str | LanguageModel | None" = None,
+        llm: "str | LanguageModel | BaseLLM | None" = None,
         embed_model: "str | BaseEmbedding | Encoder | None" = None,
         settings: "Settings | None" = None,
         progress: "Progress | None" = None,
@@ -78,8 +81,10 @@ class PaperQA:
         Args:
             path: The index folder. There may be no index in it yet, nor a folder.
             llm: Who writes answers. None: the evidence reader, which quotes. A folder or hub id: that model, run
-                by transformers on this machine; it is loaded with the first question. Or any object that can write; see
-                :class:`rag.answering.llm_answerer.LanguageModel`.
+                by transformers on this machine; it is loaded with the first question, never downloaded.
+                ``http://host:port/v1#model``: a server that speaks OpenAI's protocol, contacted with the first
+                question.
+                Or a llama-index LLM, or any object as :class:`rag.llm.model.LanguageModel` describes.
             embed_model: What turns texts into vectors. None: the model of the settings, else the bundled
                 all-MiniLM-L6-v2. A folder or hub id: that sentence-transformers model. Or a llama-index embedding
                 model.
@@ -89,16 +94,17 @@ class PaperQA:
         Raises:
             IndexMismatchError: If the index was made by another version or embedding model.
             IndexCorruptError: If its database cannot be read.
-            ModelLoadError: If the embedding model, or the folder ``llm`` names, is missing.
+            ModelLoadError: If the embedding model, or the model that ``llm`` names, is not on this machine.
+            ConfigError: If ``llm`` is none of these.
         """
         from .settings import Settings
 
         settings = settings or Settings()
         llm = llm if llm is not None else settings.answering.llm
         if isinstance(llm, str):
-            from .answering.local_llm import check_model_folder
+            from .llm.loading import check_source
 
-            check_model_folder(llm)
+            check_source(llm)
         qa = cls(Path(path).expanduser(), settings, llm, _encoder(embed_model, settings))
         if index_exists(qa.path):
             qa._open_store(create=False, progress=progress)
@@ -203,7 +209,7 @@ class PaperQA:
         store, parsed = self._need_store(), parse_where(where)
         settings = self._tuned(store)
         if settings.retrieval.rerank:
-            return Pipeline(store, self._need_reader(), None, settings).search(query, k, parsed)
+            return Pipeline(store, self._need_reader, None, settings).search(query, k, parsed)
         retriever = Retriever(store, settings.retrieval.candidates, keywords=settings.retrieval.keywords)
         return [hit.source for hit in retriever.retrieve([(query, 1.0)], k, parsed).hits]
 
@@ -255,9 +261,7 @@ class PaperQA:
     @property
     def answerer(self) -> str:
         """Who writes the answers, for people."""
-        if self._llm is None:
-            return "evidence reader, no language model"
-        return self._llm if isinstance(self._llm, str) else self._llm.name
+        return self._llm.name if self._llm else "evidence reader, no language model"
 
     def ask(self, question: str, history: History = None, where: WhereLike = None, k: int | None = None) -> Answer:
         """Answer a question.
@@ -387,8 +391,7 @@ class PaperQA:
             self._store = None
         with self._reader_lock:
             self._reader = None
-        with self._writer_lock:
-            self._writer = None
+        self._llm = _shared_model(self._given_llm, self._settings)
 
     def _checked(self, question: str, k: int) -> tuple[str, int]:
         if k < 1:
@@ -415,7 +418,7 @@ class PaperQA:
         store = self._need_store()
         from .pipeline import Pipeline
 
-        return Pipeline(store, self._need_reader(), self._need_writer(), self._tuned(store))
+        return Pipeline(store, self._need_reader, self._llm, self._tuned(store))
 
     def _need_reader(self) -> "EvidenceReader":
         from .evidence.loading import load_reader
@@ -424,16 +427,6 @@ class PaperQA:
             if self._reader is None:
                 self._reader = load_reader(self._settings, self._encoder.identity.get("digest", ""))
             return self._reader
-
-    def _need_writer(self) -> "LanguageModel | None":
-        if not isinstance(self._llm, str):
-            return self._llm
-        from .answering.local_llm import LocalLLM
-
-        with self._writer_lock:
-            if self._writer is None:
-                self._writer = LocalLLM(self._llm, self._settings.answering.device)
-            return self._writer
 
     def _tuned(self, store: "PaperStore") -> "Settings":
         """Return the settings with those that the collection keeps; another process may just have changed them."""
@@ -455,6 +448,19 @@ def _encoder(embed_model: "str | BaseEmbedding | Encoder | None", settings: "Set
     from index.embedding.llama_index import LlamaIndexEncoder
 
     return LlamaIndexEncoder(embed_model)
+
+
+def _shared_model(llm: "str | LanguageModel | BaseLLM | None", settings: "Settings") -> "SharedModel | None":
+    if llm is None:
+        return None
+    from .llm.loading import as_language_model, load_model
+    from .llm.shared import SharedModel
+
+    concurrent, waiting = settings.answering.concurrent, settings.answering.max_waiting
+    if isinstance(llm, str):
+        return SharedModel(lambda: load_model(llm, settings), llm, concurrent, waiting)
+    model = as_language_model(llm)
+    return SharedModel(lambda: model, model.name, concurrent, waiting)
 
 
 def _checked_history(history: History) -> list[Mapping[str, str]]:

@@ -6,13 +6,23 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from index.paper import Paper
+from index.text import strip_invisible
 from index.writers.addresses import web_address
 from index.writers.bibtex import citations
+
+from .safety import without_markers
 
 if TYPE_CHECKING:
     from .answer import Answer, AnswerSentence
 
 REFUSAL = "The papers in this collection do not answer this."
+NO_SOURCE = "no source"  # said of a sentence that no abstract supports, where such sentences are marked
+
+# What Markdown reads: its signs, entities, the sign of an e-mail address, what makes an address a link; where a line
+# begins, lists and rules.
+_SIGNS = re.compile(r"[\\`*_{}\[\]<>#|!~$]|&(?=#?\w)|(?<=\S)@(?=\S)|:(?=//)|(?<=www)\.")
+_LINE_BEGINS = re.compile(r"^(\s*|\s*\d{1,9})(?<!\\)([-+=](?=[-+=\s]|$)|(?<=\d)[.)](?=\s|$))")
+_LINE_ENDS = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def answer_text(answer: "Answer") -> str:
@@ -29,7 +39,7 @@ def _lines(answer: "Answer", emphasis: str = "") -> list[str]:
     for sentence in answer.sentences:
         text = sentence_text(sentence)
         if sentence.label:
-            lines.append([f"{'- ' if listed else ''}{emphasis}{sentence.label}{emphasis} — {text}"])
+            lines.append([f"{'- ' if listed else ''}{emphasis}{without_markers(sentence.label)}{emphasis} — {text}"])
         elif lines:
             lines[-1].append(text)
         else:
@@ -38,11 +48,18 @@ def _lines(answer: "Answer", emphasis: str = "") -> list[str]:
 
 
 def sentence_text(sentence: "AnswerSentence") -> str:
-    """Return a sentence with its markers before the final stop, as in "It is faster [1]."."""
+    """Return a sentence with its markers before the final stop, as in "It is faster [1].".
+
+    A sentence that is marked as unsupported says so there: "It is faster (no source).". What reads as a marker in a
+    quoted sentence ("as in [3]") gets parentheses: it is not one of ours.
+    """
+    text = without_markers(sentence.text)
     markers = "".join(f"[{n}]" for n in sorted({c.marker for c in sentence.citations}))
+    if sentence.unsupported:
+        markers += f"({NO_SOURCE})"
     if not markers:
-        return sentence.text
-    body, stop = re.fullmatch(r"(.*?)([.!?]?)", sentence.text, flags=re.S).groups()  # type: ignore[union-attr]
+        return text
+    body, stop = re.fullmatch(r"(.*?)([.!?]?)", text, flags=re.S).groups()  # type: ignore[union-attr]
     return f"{body} {markers}{stop}"
 
 
@@ -62,31 +79,41 @@ def answer_markdown(answer: "Answer") -> str:
     for source in answer.cited:
         references.append(f"{source.marker}. {_reference(source.paper)}")
         references += [f"   > {escape_markdown(quotes[key])}" for key in sorted(quotes) if key[0] == source.marker]
-    parts.append("### References\n\n" + "\n".join(references))
+    if references:
+        parts.append("### References\n\n" + "\n".join(references))
     return "\n\n".join(parts) + "\n"
 
 
 def _escaped_lines(answer: "Answer") -> list[str]:
     from dataclasses import replace
 
-    escaped = tuple(replace(s, text=_escaped(s), label=escape_markdown(s.label)) for s in answer.sentences)
+    escaped = tuple(
+        replace(s, text=_escaped(s), label=escape_markdown(without_markers(s.label))) for s in answer.sentences
+    )
     return _lines(replace(answer, sentences=escaped), emphasis="**")
 
 
 def _escaped(sentence: "AnswerSentence") -> str:
     """Return a sentence as Markdown, with what answers the question in bold."""
+    text = without_markers(sentence.text)
     if not sentence.highlight:
-        return escape_markdown(sentence.text)
+        return escape_markdown(text)
     start, end = sentence.highlight
-    before, inside, after = (
-        escape_markdown(t) for t in (sentence.text[:start], sentence.text[start:end], sentence.text[end:])
-    )
+    before, inside, after = (escape_markdown(t) for t in (text[:start], text[start:end], text[end:]))
     return f"{before}**{inside}**{after}"
 
 
 def escape_markdown(text: str) -> str:
-    """Make text safe to place in Markdown: no markup, links, images or HTML survive."""
-    return re.sub(r"([\\`*_{}\[\]<>#|!~])", r"\\\1", text)
+    r"""Make text safe to place in Markdown: no markup, links, images, mathematics, lists or HTML survive.
+
+    Nor do addresses become links by themselves, where readers do that. The text reads as it stands, on one line.
+
+    Example:
+        >>> escape_markdown("- ![x](http://a.b)")
+        '\\- \\!\\[x\\](http\\://a.b)'
+    """
+    text = _SIGNS.sub(r"\\\g<0>", strip_invisible(_LINE_ENDS.sub(" ", text)))
+    return _LINE_BEGINS.sub(r"\1\\\2", text)
 
 
 def _reference(paper: Paper) -> str:

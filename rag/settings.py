@@ -38,7 +38,8 @@ TUNABLE: Final = ("refusal.threshold", "retrieval.keywords", "retrieval.rerank")
 """The settings that a collection can keep: what is best for them depends on its papers."""
 CONFIG_VARIABLE: Final = "CITEWELL_CONFIG"
 _SHORT_NAMES: Final = {"CITEWELL_CACHE_DIR": "index.cache_dir"}  # a second, shorter variable for one setting
-_NOT_SETTINGS: Final = {CONFIG_VARIABLE, "CITEWELL_DEBUG"}  # read by this module and by the command line
+API_KEY_VARIABLE: Final = "CITEWELL_LLM_API_KEY"  # of a language model's server; a secret is no setting
+_NOT_SETTINGS: Final = {CONFIG_VARIABLE, API_KEY_VARIABLE, "CITEWELL_DEBUG"}
 
 _Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 
@@ -96,14 +97,39 @@ class EvidenceSettings(_Group):
 
 
 class AnsweringSettings(_Group):
-    """Who writes the answer."""
+    """Who writes the answer, and what may stay of it."""
 
     llm: str | None = Field(
         None,
-        description="Language model: a folder or hub id. None: the evidence reader answers.",
+        description="Language model: a folder, hub id or http://host:port/v1#model. None: the evidence reader answers.",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where a local language model runs.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Number format of a local model's weights. auto: bfloat16 where the machine computes in it."
+    )
+    quantization: Literal["none", "8bit", "4bit"] = Field(
+        "none", description="Load a local model with fewer bits per weight; needs bitsandbytes."
+    )
+    trust_remote_code: bool = Field(False, description="Let a local model run program code that comes with it.")
     max_new_tokens: int = Field(400, ge=1, description="Most tokens a language model writes per answer.")
+    prompt_tokens: int = Field(
+        3000, ge=1, description="Most tokens it is given; the least relevant papers are left out first."
+    )
+    grounding: Literal["strict", "mark", "off"] = Field(
+        "strict", description="What happens to its sentences that no abstract supports: dropped, marked or kept."
+    )
+    rewrite: bool = Field(True, description="Whether it rewrites a follow-up question, a short call of its own.")
+    routing: bool = Field(
+        False, description="Whether a question that one sure sentence answers is answered without the language model."
+    )
+    concurrent: int | None = Field(
+        None, ge=1, description="Answers it writes at the same time. None: 1 on this machine, 8 on a server."
+    )
+    max_waiting: int = Field(16, ge=0, description="Answers that may wait for it; others are given by the reader.")
+    max_wait_s: float | None = Field(
+        None, ge=0, description="Longest wait for it, in seconds; the evidence reader answers instead. None: any."
+    )
+    timeout_s: float = Field(120.0, gt=0, description="Longest silence of a server, in seconds.")
 
 
 class RefusalSettings(_Group):

@@ -45,3 +45,20 @@ def memory_path() -> Iterator[Path]:
     """A folder like ``tmp_path``, in memory where that is possible: each commit to a disk has to be waited for."""
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random Qwen2-like model of 0.2M parameters, which writes nonsense."""
+    from tiny_model import build_tiny_qwen
+
+    return build_tiny_qwen(tmp_path_factory.mktemp("tiny-qwen"))
+
+
+@pytest.fixture(scope="session")
+def stories(shared_data: Path) -> Path:
+    """The folder of a real Llama of 260,032 parameters, with a SentencePiece tokenizer."""
+    folder = shared_data.parent / "weights" / "stories260K"
+    if not folder.is_dir():
+        pytest.skip(f"there is no model at {folder}")
+    return folder

@@ -24,8 +24,12 @@ def may_have_gpu() -> bool:
     return any(Path(driver).exists() for driver in _DRIVERS) or shutil.which("nvidia-smi") is not None
 
 
-def torch_device(device: Device) -> str:
+def torch_device(device: Device, setting: str = "index.device") -> str:
     """Return the torch device that ``device`` means on this machine: "cpu", "cuda" or "mps".
+
+    Args:
+        device: What is wanted.
+        setting: Which setting says so, for messages.
 
     Raises:
         ModelLoadError: If a GPU was named and torch cannot use it.
@@ -42,8 +46,8 @@ def torch_device(device: Device) -> str:
     if device == "auto":
         return "cpu"
     raise ModelLoadError(
-        f"The setting index.device is {device}, but torch cannot use it: {reasons[0]} Install a torch built for "
-        "this GPU, or let Citewell choose: CITEWELL_INDEX__DEVICE=auto"
+        f"The setting {setting} is {device}, but torch cannot use it: {reasons[0]} Install a torch built for "
+        f"this GPU, or let Citewell choose: CITEWELL_{setting.upper().replace('.', '__')}=auto"
     )
 
 

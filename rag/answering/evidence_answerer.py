@@ -15,8 +15,6 @@ from ..question import Form
 from .highlight import answering_span
 from .selection import Selection
 
-WORTH_ADDING = 0.35  # of the best sentence's probability of being evidence
-
 _PRONOUN = re.compile(
     r"(?:It|They|Its|Their|He|She|Both|Each|The (?:former|latter))\b"
     r"|(?:This|These|Those) (?:is|are|was|were|can|has|have|allows?|enables?|leads?|makes?|results?)\b"
@@ -54,9 +52,8 @@ def _block(evidence: PaperEvidence, markers: Markers, max_words: int, max_senten
     texts = [paper.abstract[start:end] for start, end in spans]
     lengths = [len(text.split()) for text in texts]
     chosen: list[int] = []
-    floor = WORTH_ADDING * probability(float(evidence.scores[evidence.order[0]]))
     for number in evidence.order:
-        if chosen and probability(float(evidence.scores[number])) < floor:
+        if chosen and probability(float(evidence.scores[number])) < evidence.floor:
             continue
         before = number - 1 if number and number - 1 not in chosen and _PRONOUN.match(texts[number]) else None
         for wanted in ([before, number] if before is not None else [], [number]):

@@ -12,6 +12,8 @@ from index.rows import StoredPaper
 
 from ..retrieval import Hit, Query
 
+WORTH_ADDING = 0.35  # of the best sentence's probability of being evidence
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -49,6 +51,11 @@ class PaperEvidence:
     reading: Reading
     scores: npt.NDArray[np.float32]
     order: tuple[int, ...]
+
+    @property
+    def floor(self) -> float:
+        """The probability of being evidence from which a sentence is worth giving beside the best one, 0 to 1."""
+        return WORTH_ADDING * probability(float(self.scores[self.order[0]])) if self.order else 0.0
 
 
 class EvidenceReader(Protocol):

@@ -20,7 +20,7 @@ from rag import Answer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 QUESTION = "Which paper keeps a vision backbone effective while removing token mixers?"
-COMMANDS = ["add", "ask", "chat", "config", "delete", "doctor", "export", "papers", "reindex", "search", "ui"]
+COMMANDS = ["add", "ask", "chat", "config", "delete", "doctor", "export", "models", "papers", "reindex", "search", "ui"]
 TWO_PAPERS = """\
 {"id": "a1", "title": "On mixers", "abstract": "Token mixers are slow. We remove them.", "year": 2020}
 {"id": "b2", "title": "On whales", "abstract": "Whales sing at night. Nobody knows why.", "year": 2024}

@@ -1,13 +1,12 @@
 """The chat page in a real browser: with the bundled papers, and with a slow answerer that can be stopped."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from browsing import DESKTOP, PHONE, Visit
 
 from index.bundled import bundled_papers
 from index.paper import Paper
@@ -16,13 +15,10 @@ from rag.answer import Answer, AnswerSentence, Citation, Source
 from rag.events import CancelToken, Done, Event, Sentence, Sources, Token
 from ui.web.app import build_app, launch
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUESTION = "Which paper removes token mixers from a vision backbone, and how does it avoid the accuracy drop?"
-DESKTOP, PHONE = (1280, 800), (390, 844)
 HOSTILE = '<img src="http://192.0.2.1/a.png" onerror="alert(1)"> ![b](http://192.0.2.1/b.png) ${1} {{this}} &amp;'
 
 
@@ -65,19 +61,6 @@ class SlowQA:
 
 
 @pytest.fixture(scope="session")
-def browser() -> "Iterator[Browser]":
-    with sync_api.sync_playwright() as playwright:
-        bundled = Path(playwright.chromium.executable_path)
-        if not CHROMIUM and not bundled.exists():
-            pytest.skip("there is no Chromium on this machine: apt install chromium, or playwright install chromium")
-        # A container's root cannot use Chromium's sandbox; the pages are our own.
-        sandbox = [] if os.geteuid() else ["--no-sandbox"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=sandbox)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="session")
 def papers_address(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Iterator[str]:
     """The page over the bundled papers."""
     settings = load_settings(overrides={"index": {"cache_dir": cache_dir}})
@@ -99,60 +82,6 @@ def slow_address(slow_qa: SlowQA) -> Iterator[str]:
     app = build_app(slow_qa)
     yield launch(app, "127.0.0.1", 0)
     app.close(verbose=False)
-
-
-class Visit:
-    """A page that writes down what it fetches and what goes wrong."""
-
-    def __init__(self, browser: "Browser", address: str, size: tuple[int, int], scheme: str) -> None:
-        self.context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme=scheme,  # type: ignore[arg-type]
-            reduced_motion="reduce",  # scrolling takes no time, so that positions can be compared
-        )
-        self.page: Page = self.context.new_page()
-        self.outside: list[str] = []
-        self.problems: list[str] = []
-        self.page.on("request", lambda request: self._note(request.url))
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("console", lambda m: self.problems.append(m.text) if m.type in ("error", "warning") else None)
-        self.page.goto(f"{address}?__theme={scheme}")
-        self.page.locator(".cw-collection").wait_for()
-
-    def _note(self, url: str) -> None:
-        if not url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-            self.outside.append(url)
-
-    def submit(self, question: str) -> None:
-        self.page.locator("#cw-box textarea").fill(question)
-        self.page.locator("#cw-box textarea").press("Enter")
-
-    def turn(self, number: int) -> "Locator":
-        return self.page.locator(f"#cw-turn-{number}")
-
-    def settle(self, number: int) -> "Locator":
-        turn = self.page.locator(f"#cw-turn-{number}:not([aria-busy])")
-        turn.wait_for(timeout=60_000)
-        return turn
-
-    def overflow(self) -> int:
-        width: int = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        return width
-
-
-@pytest.fixture
-def visit(browser: "Browser") -> "Iterator[object]":
-    visits: list[Visit] = []
-
-    def open_page(address: str, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Visit:
-        visits.append(Visit(browser, address, size, scheme))
-        return visits[-1]
-
-    yield open_page
-    for one in visits:
-        one.context.close()
-        assert one.outside == []
-        assert one.problems == []
 
 
 @pytest.fixture

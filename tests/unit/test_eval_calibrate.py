@@ -163,7 +163,7 @@ def test_sentence_probes_are_asked_with_their_paper_and_without(tmp_path):
     store = StoreWithout.open(tmp_path / "words.idx", HashEncoder(), create=True)
     store.add(papers_of_words(6))
     probes = make_probes(store.papers(), store.document_frequency, 6)
-    pipeline, told = Pipeline(store, SimilarityReader(), None, Settings()), []
+    pipeline, told = Pipeline(store, SimilarityReader, None, Settings()), []
     rows = score_probes(store, pipeline, probes, lambda done, total: told.append((done, total)))
     assert [row.group for row in rows] == ["paper there"] * 6 + ["paper left out"] * 6
     assert told == [(n, 12) for n in range(13)]

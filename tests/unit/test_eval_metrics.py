@@ -161,7 +161,7 @@ def test_text_is_what_is_shown_without_markers():
         AnswerSentence("See [7] there.", 0.9, (cite("b", marker=2),), label="SlowNet"),
     )
     answer = Answer("?", "answered", sentences)
-    assert plain_text(answer) == "- FastNet — It is 4.3x faster.\n- SlowNet — See [7] there."
+    assert plain_text(answer) == "- FastNet — It is 4.3x faster.\n- SlowNet — See (7) there."  # no marker of ours
     assert word_count(plain_text(answer)) == 9
     assert plain_text(REFUSED) == plain_text(EMPTY) == ""
 

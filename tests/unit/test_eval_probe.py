@@ -113,7 +113,7 @@ def names(found, keys):
 
 
 def test_afterwards_it_is_there_again(store):
-    pipeline = Pipeline(store, SimilarityReader(), None, ALWAYS)
+    pipeline = Pipeline(store, SimilarityReader, None, ALWAYS)
     text = PAPERS[0].abstract[:60]
     with store.without(PAPERS[0]):
         assert PAPERS[0].id not in {source.paper.id for source in ask(pipeline, text).sources}
@@ -172,7 +172,7 @@ def test_scores_are_what_the_answer_says(store):
         for probe, other in zip(probes, [*probes[1:], probes[0]], strict=True)
     ]
     run = run_probes(store, SimilarityReader(), ALWAYS, wrong, DATASET, {})
-    pipeline = Pipeline(store, SimilarityReader(), None, ALWAYS)
+    pipeline = Pipeline(store, SimilarityReader, None, ALWAYS)
     for probe, row in zip(wrong, run.rows, strict=False):
         ranks = {source.paper.id: source.rank for source in ask(pipeline, probe.text).sources}
         rank = ranks.get(probe.paper.id)

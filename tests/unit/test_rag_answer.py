@@ -53,6 +53,22 @@ def test_markers_stand_before_the_final_stop() -> None:
     assert ANSWER.text == "We propose the Transformer [1]. It is fast [1]."
 
 
+def test_a_sentence_without_a_source_says_so_where_it_is_marked() -> None:
+    marked = AnswerSentence("It cures <b>all</b>.", 0.1, (), unsupported="no abstract says so")
+    both = replace(ANSWER, sentences=(*ANSWER.sentences[1:], marked))
+    assert both.text == "It is fast [1]. It cures <b>all</b> (no source)."
+    assert "It is fast [1]. It cures \\<b\\>all\\</b\\> (no source)." in both.to_markdown()
+    assert both.to_bibtex() == ANSWER.to_bibtex()
+
+
+def test_an_answer_may_cite_nothing() -> None:
+    bare = replace(ANSWER, sentences=(AnswerSentence("It cures.", 0.1, ()),), sources=(source(OTHER, 1, None),))
+    assert bare.text == "It cures."
+    assert bare.to_markdown() == "## What is proposed?\n\nIt cures.\n"
+    assert bare.to_bibtex() == ""
+    assert Answer.from_dict(bare.to_dict()) == bare
+
+
 def test_labelled_sentences_are_lines_of_a_list() -> None:
     listed = replace(
         ANSWER,

@@ -1,14 +1,10 @@
-"""What a statement commits itself to, and when a quote does not bear it out."""
+"""What a statement commits itself to."""
+
+import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from rag.claims import contradiction, names, negation, numbers, opposites, turned_round, units
-
-
-def against(statement, quoted):
-    return contradiction(statement, quoted, mentioned=lambda name: name.lower() in quoted.lower())
+from rag.claims import addresses, is_unit, markup, names, negation, numbers, opposites, turned_round, units
 
 
 @pytest.mark.parametrize(
@@ -93,34 +89,51 @@ def test_units(text, expected):
 
 
 @pytest.mark.parametrize(
-    ("statement", "quoted", "expected"),
+    ("word", "expected"),
+    [("seconds", True), ("second", True), ("GB", True), ("ms", True), ("s", True), ("Layers", True), ("%", True),
+     ("as", False), ("is", False), ("model", False), ("", False)],
+)  # fmt: skip
+def test_what_is_counted_or_measured_in(word, expected):
+    assert is_unit(word) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
     [
-        ("It takes 5 steps.", "Five steps are taken.", ""),
-        ("It takes 6 steps.", "Five steps are taken.", "does not give the number 6"),
-        ("It takes 5 ms.", "It takes 5 msec on a phone.", ""),
-        ("It takes 5 s.", "It takes 5 ms.", "gives 5 in ms, not in s"),
-        ("The model is BERT.", "We use BERT.", ""),
-        ("The model is GPT.", "We use BERT.", "does not mention GPT"),
-        ("It does not help.", "It never helps.", ""),
-        ("It does not help.", "It helps.", "says “not”, and the nearest sentence has no negation"),
-        ("It helps.", "It does not help.", "nearest sentence says “not”, and it has no negation"),
-        ("Accuracy is higher.", "It has the greater accuracy.", ""),
-        ("Accuracy is not higher.", "It never has the lower accuracy.", ""),  # two negations: not compared
-        ("Accuracy is higher.", "It has the lower accuracy.", "says “higher”, and the nearest sentence says the opp"),
+        ("See https://www.a.org/b?c=d, or (www.b.com).", {"a.org/b?c=d", "b.com"}),
+        ("Open javascript:alert(1) or data:text/html,x", {"javascript:alert(1", "data:text/html,x"}),
+        ("Ask ada.l@mail.example.org!", {"ada.l@mail.example.org"}),
+        (
+            "At evil.com:8080/x, 10.0.0.1/y, //c.io/z, ftp://d/e",
+            {"evil.com:8080/x", "10.0.0.1/y", "c.io/z", "ftp://d/e"},
+        ),
+        ("exаmple.com/leak", {"exаmple.com/leak"}),  # with a Cyrillic letter
+        ("ASP.NET, Node.js, e.g. 3.5/4.2 of the data: and/or v1.2. It", set()),
     ],
 )
-def test_each_rule_passes_and_fails(statement, quoted, expected):
-    found = against(statement, quoted)
-    assert expected in found
-    assert bool(expected) == bool(found)
+def test_addresses(text, expected):
+    assert addresses(text) == expected
 
 
-PIECES = st.sampled_from(
-    "It higher lower not no never one 1 3.5 1,000 ms % 5 BERT ImageNet GPT-4 Adam with without , . ( can't two".split()
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a <b>c</b> d", {"<b>", "</b>"}),
+        ("![x](y) and [z][w]", {"![x](", "[z]["}),
+        ("<|im_end|> &lt; {{x}} ${y}", {"<|", "|>", "&lt;", "{{", "${"}),
+        ('{"name": 1} and onerror=1', {'{"name":', "onerror=1"}),
+        ("5 < 7 > 3, [MASK], p(x|y), O(n), {a, b}, R&D and x & y", set()),
+    ],
 )
+def test_markup(text, expected):
+    assert markup(text) == expected
 
 
-@settings(deadline=None)
-@given(st.lists(PIECES, max_size=12).map(" ".join) | st.text(max_size=60))
-def test_a_sentence_never_contradicts_itself(sentence):
-    assert against(sentence, sentence) == ""
+@pytest.mark.parametrize(
+    "bit", ["a.", "a-", "a@", "<a", "[x", "on", "http://", "1.", "&", "data:", "a/", "</", "![", "x."]
+)
+def test_the_time_grows_with_the_text(bit):
+    began = time.perf_counter()
+    addresses(bit * 5000)
+    markup(bit * 5000)
+    assert time.perf_counter() - began < 2

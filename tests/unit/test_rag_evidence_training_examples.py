@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from index.embedding.encoder import unit
 from index.errors import CorpusError
 from index.readers import read_papers
-from rag.claims import contradiction
+from rag.contradiction import contradiction
 from rag.evidence.abstractqa import Answerable, LabelledAbstract, Unanswerable
 from rag.evidence.training import examples as module
 from rag.evidence.training.edits import edited, shortened

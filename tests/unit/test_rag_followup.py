@@ -98,13 +98,16 @@ def test_a_stand_alone_question_is_searched_as_it_is(qa: PaperQA) -> None:
     assert refer(question, [], retriever, None).text == question
 
 
-def test_a_follow_up_carries_the_last_exchange_without_markers(qa: PaperQA) -> None:
+def test_a_follow_up_is_also_searched_with_its_paper_named_and_with_the_last_exchange(qa: PaperQA) -> None:
     retriever = Retriever(qa._need_store())
     answer = qa.ask(AUDIO).text + " word" * 500
     history = [{"role": "user", "content": AUDIO}, {"role": "assistant", "content": answer}]
     reference = refer("how many tokens does it need?", history, retriever, None)
     assert reference.depends
-    assert reference.text.startswith(f"how many tokens does it need? {AUDIO} WavTokenizer")
-    assert "[1]" not in reference.text
-    assert len(reference.text.split()) <= 70
+    assert reference.text == "how many tokens does WavTokenizer need?"
+    (question, _), (named, _), (with_exchange, _) = reference.wordings
+    assert (question, named) == ("how many tokens does it need?", reference.text)
+    assert with_exchange.startswith(f"how many tokens does it need? {AUDIO} WavTokenizer")
+    assert "[1]" not in with_exchange
+    assert len(with_exchange.split()) <= 70
     assert sum(weight for _, weight in reference.wordings) == 1

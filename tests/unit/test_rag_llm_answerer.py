@@ -1,7 +1,8 @@
 """What a model writes becomes settled sentences as it is written; what is settled stays."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import Any, TypeVar
 
 import pytest
 from fake_llm import ScriptedLLM
@@ -10,25 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from index.embedding.encoder import PassageText
-from index.errors import GenerationError
+from index.errors import GenerationError, ModelLoadError
 from index.paper import Paper
 from index.rows import StoredPaper
 from index.sentences import sentence_spans
 from index.terms import document_terms
 from rag.answer import Source
-from rag.answering.llm_answerer import Draft, LLMAnswerer
+from rag.answering.llm_answerer import Draft, LLMAnswerer, take_turn
 from rag.citations import Markers
-from rag.events import CancelToken, Event, Sentence, Token
+from rag.events import CancelToken, Dropped, Event, Sentence, Status, Token
 from rag.evidence.reader import PaperEvidence
 from rag.evidence.similarity import SimilarityReader
-from rag.grounding import split_model_text, visible_text
+from rag.llm.shared import SharedModel
 from rag.question import Form
 from rag.retrieval import Hit, Query
 from rag.safety import MARKER
+from rag.settings import AnsweringSettings
+
+T = TypeVar("T")
 
 ENCODER = HashEncoder()
 DROP = "The accuracy drop is avoided by re-parameterization"
 REACH = "It reaches 81.3% on ImageNet"
+LIMIT = 1000  # of what the model writes; here a token is a character
 
 
 def evidence() -> list[PaperEvidence]:
@@ -57,14 +62,24 @@ def make_query(text: str) -> Query:
 EVIDENCE = evidence()
 
 
-def write(llm: ScriptedLLM, history: Sequence[dict[str, str]] = ()) -> tuple[Draft, list[Event]]:
-    draft = Draft()
-    answerer = LLMAnswerer(llm, SimilarityReader(), make_query, 100)
-    events = list(answerer.write("How?", EVIDENCE, draft, CancelToken(), Markers(), history))
+def write(
+    llm: ScriptedLLM,
+    history: Sequence[dict[str, str]] = (),
+    cancel: CancelToken | None = None,
+    **settings: Any,
+) -> tuple[Draft, list[Event]]:
+    draft, shared = Draft(), SharedModel(lambda: llm, llm.name)
+    given = AnsweringSettings(**{"max_new_tokens": LIMIT, **settings})
+    answerer = LLMAnswerer(SimilarityReader(), make_query, given)
+    with shared.turn() as turn:
+        found = answerer.write(turn, "How?", EVIDENCE, draft, cancel or CancelToken(), Markers(), history)
+        events = [event for event in found if not isinstance(event, Status)]
     sentences = [event for event in events if isinstance(event, Sentence)]
     assert [event.index for event in sentences] == list(range(len(draft.sentences)))  # each is sent once
     assert [event.sentence for event in sentences] == draft.sentences
+    assert [event.sentence for event in events if isinstance(event, Dropped)] == draft.dropped
     assert all(dropped.text for dropped in draft.dropped)
+    assert llm.running == 0
     return draft, events
 
 
@@ -96,14 +111,15 @@ def test_a_template_that_fails_leaves_it_to_the_evidence() -> None:
         def prompt(self, messages: Sequence[object]) -> str:
             raise GenerationError("The chat template of scripted fails.")
 
-    draft, events = write(Refusing())
+    draft, events = write(Refusing(""))
     assert events == []
     assert draft.notes == ["The chat template of scripted fails. The evidence reader answered."]
 
 
 @pytest.mark.parametrize("end", ["It reaches 81.3", REACH, f"{REACH} [1]", f"{REACH} [1, ", "It 【3†sour"])
-def test_a_last_sentence_that_was_cut_is_dropped(end: str) -> None:
-    draft, _ = write(ScriptedLLM(f"{DROP} [1]. {end}"))
+def test_a_last_sentence_that_the_limit_cut_is_dropped(end: str) -> None:
+    reply = f"{DROP} [1]. {end}"
+    draft, _ = write(ScriptedLLM(reply), max_new_tokens=len(reply))
     assert texts(draft) == [f"{DROP}."]
     (dropped,) = draft.dropped
     assert dropped.text == re.split(r" [\[【]", end)[0]
@@ -111,17 +127,22 @@ def test_a_last_sentence_that_was_cut_is_dropped(end: str) -> None:
 
 
 def test_a_cut_sentence_that_is_all_there_is_is_dropped_too() -> None:
-    draft, _ = write(ScriptedLLM(DROP))
+    draft, _ = write(ScriptedLLM(DROP), max_new_tokens=len(DROP))
     assert draft.sentences == []
     assert [dropped.text for dropped in draft.dropped] == [DROP]
     assert "evidence reader answered" in draft.notes[0]
+
+
+def test_a_model_that_ends_by_itself_may_forget_the_full_stop() -> None:
+    draft, _ = write(ScriptedLLM(f"{DROP} [1]. {REACH} [1]"))
+    assert texts(draft) == [f"{DROP}.", REACH]
 
 
 def test_markers_after_the_terminator_make_no_sentence_of_their_own() -> None:
     draft, events = write(ScriptedLLM(f"{DROP}. [1] {REACH}.[1]"))
     assert texts(draft) == [f"{DROP}.", f"{REACH}."]
     assert draft.dropped == []
-    assert tokens(events) == f"{DROP}. [1] {REACH}.[1]"
+    assert tokens(events) == f"{DROP}. {REACH}."
 
 
 def test_a_marker_that_is_cut_after_a_whole_sentence_costs_nothing() -> None:
@@ -141,7 +162,7 @@ def test_thinking_is_neither_shown_nor_settled(prompt_end: str) -> None:
     begin = "" if prompt_end else "<think>"
     reply = f"{begin}Does it help? {REACH}. Hence so.</think>\n\n{DROP} [1]."
     draft, events = write(ScriptedLLM(reply, prompt_end=prompt_end))
-    assert tokens(events) == f"{DROP} [1]."
+    assert tokens(events) == f"{DROP}."
     assert texts(draft) == [f"{DROP}."]
 
 
@@ -176,11 +197,130 @@ PIECES = (
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
-def test_whatever_is_written_no_marker_survives_and_streaming_loses_nothing(reply: str) -> None:
+def test_whatever_is_written_no_marker_survives_and_what_is_shown_is_settled(reply: str) -> None:
     draft, events = write(ScriptedLLM(reply))
     for sentence in [*draft.sentences, *draft.dropped]:
         assert not MARKER.search(sentence.text)
-    if "</think>" not in reply:
-        assert tokens(events) == visible_text(reply)
-        # Settled while it was written or at the end: each sentence is judged once.
-        assert len(draft.sentences) + len(draft.dropped) == len(split_model_text(reply))
+    assert not MARKER.search(tokens(events))
+
+
+def test_a_stop_leaves_what_was_settled_and_nothing_of_the_sentence_it_cut() -> None:
+    cancel = CancelToken()
+
+    class Stopping(ScriptedLLM):
+        def count_tokens(self, text: str) -> int:
+            return 0
+
+        def stream(self, *args: Any, **kwargs: Any) -> Any:
+            for number, piece in enumerate(super().stream(*args, **kwargs)):
+                if number == len(DROP) // 7 + 4:
+                    cancel.cancel()
+                yield piece
+
+    llm = Stopping(f"{DROP} [1]. {REACH} [1]. " * 50)
+    draft, _ = write(llm, cancel=cancel)
+    assert draft.stopped
+    assert texts(draft) == [f"{DROP}."]
+    assert llm.pieces <= len(DROP) // 7 + 6
+
+
+@pytest.mark.parametrize(
+    ("marker", "verdict"), [("[1]", "kept"), ("", "corrected"), ("[7]", "corrected"), ("[1][0]", "corrected")]
+)
+def test_the_verdict_tells_whether_the_citation_is_the_models(marker: str, verdict: str) -> None:
+    _, events = write(ScriptedLLM(f"{DROP} {marker}."))
+    assert [event.verdict for event in events if isinstance(event, Sentence)] == [verdict]
+
+
+def test_a_dropped_sentence_is_told_before_the_next_one_is_shown() -> None:
+    _, events = write(ScriptedLLM(f"Cats are furry animals [1]. {REACH} [1]."))
+    kinds = [type(event).__name__ for event in events]
+    told = kinds.index("Dropped")
+    assert tokens(events[:told]) == "Cats are furry animals."
+    assert tokens(events[told:]) == f" {REACH}."
+
+
+@pytest.mark.parametrize(("grounding", "reason"), [("mark", "no sentence of the retrieved abstracts"), ("off", "")])
+def test_what_nothing_supports_stays_where_that_is_wanted(grounding: str, reason: str) -> None:
+    draft, events = write(ScriptedLLM(f"Cats are furry animals [1]. {REACH} [1]."), grounding=grounding)
+    cats, reach = draft.sentences
+    assert (cats.text, cats.citations) == ("Cats are furry animals.", ())
+    assert reason in cats.unsupported
+    assert bool(cats.unsupported) == bool(reason)
+    assert reach.citations
+    assert not reach.unsupported
+    assert [event.verdict for event in events if isinstance(event, Sentence)] == ["unsupported", "kept"]
+
+
+def test_a_model_that_goes_in_circles_is_stopped() -> None:
+    llm = ScriptedLLM(f"{DROP} [1]. " * 200)
+    draft, _ = write(llm, max_new_tokens=100_000)
+    assert texts(draft) == [f"{DROP}."]
+    assert llm.pieces < 5 * len(DROP)
+
+
+def test_a_model_that_talks_to_itself_is_stopped() -> None:
+    llm = ScriptedLLM(f"{DROP} [1].\n\nQuestion: What else?\nAnswer: {REACH} [1]. " + "More of it. " * 500)
+    draft, events = write(llm, max_new_tokens=100_000)
+    assert texts(draft) == [f"{DROP}."]
+    assert draft.dropped == []
+    assert tokens(events) == f"{DROP}."
+    assert llm.pieces < 50
+
+
+# -- the queue ------------------------------------------------------------------------------------------------
+
+
+def test_a_full_queue_leaves_it_to_the_evidence() -> None:
+    llm = ScriptedLLM(f"{DROP} [1].")
+    shared = SharedModel(lambda: llm, "scripted", max_waiting=0)
+    with shared.turn() as first, shared.turn() as second:
+        assert first.join()
+        draft = Draft()
+        assert drain(take_turn(second, None, draft, CancelToken())) == ([], None)
+    assert draft.notes == ["Too many answers are waiting for scripted; the evidence reader answered."]
+
+
+def test_a_wait_that_is_too_long_leaves_it_to_the_evidence() -> None:
+    shared = SharedModel(lambda: ScriptedLLM(""), "scripted")
+    with shared.turn() as first, shared.turn() as second:
+        first.join()
+        draft = Draft()
+        events, model = drain(take_turn(second, 0.1, draft, CancelToken()))
+        assert model is None
+        assert events == [Status("wait", "Waiting for scripted: 1 answer goes first")]
+        assert draft.notes == ["scripted is busy for more than 0.1 s; the evidence reader answered."]
+        assert second not in shared._turns
+
+
+def test_a_stop_ends_the_waiting() -> None:
+    shared, cancel, draft = SharedModel(lambda: ScriptedLLM(""), "scripted"), CancelToken(), Draft()
+    with shared.turn() as first, shared.turn() as second:
+        first.join()
+        waiting = take_turn(second, None, draft, cancel)
+        next(waiting)
+        cancel.cancel()
+        assert drain(waiting) == ([], None)
+    assert draft.stopped
+
+
+def test_a_model_that_cannot_be_loaded_leaves_it_to_the_evidence() -> None:
+    def load() -> ScriptedLLM:
+        raise ModelLoadError("There is not enough memory.")
+
+    draft = Draft()
+    answerer = LLMAnswerer(SimilarityReader(), make_query, AnsweringSettings())
+    with SharedModel(load, "scripted").turn() as turn:
+        events = list(answerer.write(turn, "How?", EVIDENCE, draft, CancelToken(), Markers()))
+    assert events == [Status("load", "Loading scripted")]
+    assert draft.notes == ["There is not enough memory. The evidence reader answered."]
+
+
+def drain(events: Generator[Event, None, T]) -> tuple[list[Event], T]:
+    """Return what a generator yields and what it returns."""
+    found = []
+    while True:
+        try:
+            found.append(next(events))
+        except StopIteration as end:
+            return found, end.value

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from index.errors import GenerationError, IndexNotFoundError, IndexStoreError, ModelLoadError
 from index.paper import Paper
+from index.sentences import sentence_spans
 from rag import Answer, CancelToken, ChatSession, Done, PaperQA, Sentence, Sources, Status, Token
-from rag.settings import RefusalSettings, Settings
+from rag.settings import AnsweringSettings, RefusalSettings, Settings
 
 T = TypeVar("T")
 
@@ -158,7 +159,7 @@ def test_when_nothing_of_the_model_is_supported_the_evidence_answers(tmp_path: P
 
 def test_a_model_that_fails_leaves_an_evidence_answer_and_a_note(tmp_path: Path) -> None:
     class Failing(ScriptedLLM):
-        def stream(self, prompt: str, max_new_tokens: int, cancel: CancelToken):
+        def stream(self, messages: object, max_new_tokens: int, cancel: CancelToken, papers: int = 0):
             yield "The accuracy drop is avoided by re-parameterization. And "
             raise GenerationError("out of memory")
 
@@ -167,13 +168,21 @@ def test_a_model_that_fails_leaves_an_evidence_answer_and_a_note(tmp_path: Path)
     assert "out of memory" in answer.trace.notes[0]
 
 
-def test_papers_that_do_not_fit_the_window_are_left_out_whole(tmp_path: Path) -> None:
-    full = ScriptedLLM("The accuracy drop is avoided by re-parameterization.")
+@pytest.mark.parametrize("by", ["window", "prompt_tokens"])
+def test_papers_that_do_not_fit_are_left_out_whole_the_least_relevant_first(tmp_path: Path, by: str) -> None:
+    said = "The accuracy drop is avoided by re-parameterization."
+    full = ScriptedLLM(said)
     open_qa(tmp_path / "a", full).ask("How is the accuracy drop avoided?")
-    small = ScriptedLLM("The accuracy drop is avoided by re-parameterization.", window=len(full.prompts[0]) - 1)
-    answer = open_qa(tmp_path / "b", small).ask("How is the accuracy drop avoided?")
-    assert "2 of 3 papers fit" in answer.trace.notes[0]
-    assert MIXER.abstract in small.prompts[0]
+    most = len(full.prompts[0]) - 1
+    small = ScriptedLLM(said, window=most + 400 if by == "window" else None)  # 400: what is left for the answer
+    given = ALWAYS.model_copy(update={"answering": AnsweringSettings(**{by: most} if by != "window" else {})})
+    answer = open_qa(tmp_path / "b", small, given).ask("How is the accuracy drop avoided?")
+    assert answer.trace.notes == (f"scripted was given 2 of 3 papers: no more fit in {most:,} tokens.",)
+    assert "[2] " in small.prompts[0]
+    assert "[3] " not in small.prompts[0]
+    for start, end in sentence_spans(MIXER.abstract):
+        assert MIXER.abstract[start:end] in small.prompts[0]
+    assert answer.trace.prompt == small.prompts[0]
 
 
 def test_a_refusal_is_decided_before_the_model_is_called(tmp_path: Path) -> None:
@@ -281,9 +290,9 @@ def test_a_file_in_place_of_an_index_is_named(tmp_path: Path) -> None:
         PaperQA.open(tmp_path / "papers.idx", embed_model=HashEncoder())
 
 
-@pytest.mark.parametrize("llm", ["./no-such-model", "http://localhost:8000/v1#m"])
+@pytest.mark.parametrize("llm", ["./no-such-model", "Qwen/Qwen3-0.6B"])
 def test_a_missing_model_is_named_before_anything_else(tmp_path: Path, llm: str) -> None:
-    with pytest.raises(ModelLoadError, match=r"evidence reader|--llm"):
+    with pytest.raises(ModelLoadError, match="leave out --llm"):
         PaperQA.open(tmp_path / "papers.idx", embed_model=HashEncoder(), llm=llm)
 
 

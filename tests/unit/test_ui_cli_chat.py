@@ -98,38 +98,6 @@ def test_unsettled_text_is_not_shown(session):
     assert "unsettled" not in talk("first").stdout
 
 
-def printed(capsys, *sentences):
-    """Return what was on the terminal after each sentence, and at the end."""
-    text, shown = chat._AnswerText(), []
-    for settled in sentences:
-        text.add(settled)
-        shown.append(capsys.readouterr().out)
-    text.end()
-    return [*shown, capsys.readouterr().out]
-
-
-def test_labelled_sentences_are_a_list_as_ask_prints_it(capsys):
-    said = [
-        sentence("Mixers are slow.", "MixNet"),
-        sentence("Mixers are heavy."),
-        sentence("Mixers are heavy.", "HeavyNet"),
-    ]
-    shown = printed(capsys, *said)
-    assert shown[:2] == ["", ""]  # until the second label comes, it could be a paragraph
-    assert "".join(shown) == Answer("q", "answered", tuple(said)).text
-    assert "".join(shown).startswith("- MixNet — Mixers are slow [1].")
-
-
-def test_one_labelled_sentence_is_no_list(capsys):
-    said = [sentence("Mixers are slow.", "MixNet"), sentence("Mixers are heavy.")]
-    assert "".join(printed(capsys, *said)) == "MixNet — Mixers are slow [1]. Mixers are heavy [1]."
-
-
-def test_sentences_without_labels_are_printed_at_once(capsys):
-    said = [sentence("Mixers are slow."), sentence("Mixers are heavy.")]
-    assert printed(capsys, *said) == ["Mixers are slow [1].", " Mixers are heavy [1].", ""]
-
-
 def test_a_refusal_shows_the_nearest_papers(session):
     result = talk("refuse")
     assert result.exit_code == 0

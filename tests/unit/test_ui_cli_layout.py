@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from index.paper import Paper
-from rag.answer import Answer, AnswerSentence, Citation, DroppedSentence, Source
+from rag.answer import Answer, AnswerSentence, Citation, DroppedSentence, Source, Trace
 from ui.cli.layout import lay_out_answer, lay_out_hits, lay_out_sources, reference, wrapped
 
 FIRST = Paper(
@@ -100,6 +100,18 @@ def test_a_partial_answer_says_why_and_what_was_left_out():
     )
     text = lay_out_answer(partial)
     assert "\n\n(Stopped.)\n\nLeft out:\n- It is blue. (no abstract says so)\n\nSources:" in text
+
+
+def test_a_remark_that_is_the_reason_is_shown_once():
+    reason = "The model failed before the end: it is tired."
+    failed = replace(ANSWER, status="partial", reason=reason, trace=Trace(notes=("Given 1 of 5 papers.", reason)))
+    assert lay_out_answer(failed).count("tired") == 1
+    assert "(Given 1 of 5 papers.)" in lay_out_answer(failed)
+
+
+def test_an_answer_that_cites_nothing():
+    said = (AnswerSentence("It is blue.", 0.1, (), unsupported="no abstract says so"), AnswerSentence("Ok.", 0.1, ()))
+    assert lay_out_answer(Answer("Which?", "answered", said)) == "It is blue (no source). Ok."
 
 
 def test_search_results():

@@ -74,6 +74,14 @@ def test_the_status_line_needs_a_terminal_and_clears_itself(monkeypatch):
     assert terminal.getvalue() == "\r\x1b[KSearching[2J …\r\x1b[K"
 
 
+def test_a_status_wider_than_the_terminal_is_cut(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "20")
+    StatusLine().show("Loading /a/very/long/path/to/a/model")
+    assert terminal.getvalue() == "\r\x1b[KLoading /a/very/l …"
+
+
 def test_json_escapes_what_could_steer_a_terminal_and_loses_nothing(monkeypatch):
     buffer = io.BytesIO()
     stream = io.TextIOWrapper(buffer, encoding="utf-8")

@@ -17,8 +17,10 @@ from index.paper import Paper
 from rag.answer import Answer
 from rag.events import CancelToken, Done, Event
 from ui.web.app import build_app, launch, serve
+from ui.web.chat import Session
 from ui.web.script import CONVERSATION_JS, SOURCES_JS
 from ui.web.theme import CSS, HEAD, build_theme
+from ui.web.visitors import Visitors
 
 
 class RefusingQA:
@@ -132,6 +134,18 @@ def test_each_visitor_has_a_session(app: gr.Blocks) -> None:
     states = [block for block in app.blocks.values() if isinstance(block, gr.State)]
     assert len(states) == 1
     assert states[0].value.turns == []
+
+
+def test_a_page_that_is_closed_stops_its_own_answer_alone() -> None:
+    visitors, staying, leaving = Visitors(), Session(running=CancelToken()), Session(running=CancelToken())
+    pages = [gr.Request(session_hash=name) for name in ("one", "two")]
+    with visitors.answering(pages[0], staying):
+        with visitors.answering(pages[1], leaving):
+            visitors.leave(pages[1])
+        visitors.leave(pages[1])  # which has no answer any more
+        assert staying.running
+        assert leaving.running
+        assert (staying.running.cancelled, leaving.running.cancelled) == (False, True)
 
 
 def test_the_look_needs_no_other_machine() -> None:

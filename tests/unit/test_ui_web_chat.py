@@ -7,9 +7,10 @@ import pytest
 
 from index.errors import GenerationError
 from index.paper import Paper
-from rag.answer import Answer, AnswerSentence, Citation, Source
-from rag.events import CancelToken, Done, Event, Sentence, Sources, Status, Token
-from ui.web.chat import WENT_WRONG, Session, View, respond
+from rag.answer import Answer, AnswerSentence, Citation, DroppedSentence, Source
+from rag.events import CancelToken, Done, Dropped, Event, Sentence, Sources, Status, Token
+from ui.web.chat import WENT_WRONG, Session, View, advance, respond
+from ui.web.turn import Turn
 
 PAPER = Paper(id="title:1", title="RIFormer", abstract="We remove token mixers.")
 SOURCES = (Source(PAPER, 1, 1.0, 0.7, 0.8, 0.5, 1, 1),)
@@ -95,6 +96,31 @@ def test_the_question_comes_first_then_sources_then_text_then_sentences() -> Non
     assert [view.busy for view in views] == [True, True, True, True, True, False]
     assert "cw-draft" not in done.conversation[0]
     assert session.running is None
+
+
+def test_a_dropped_sentence_takes_its_draft_away_and_is_counted_at_once() -> None:
+    dropped = DroppedSentence("It cures.", "no abstract says so", 0.1)
+    turn = advance(advance(Turn(1, "?"), Token("It cures.")), Dropped(dropped))
+    assert (turn.draft, turn.dropped, turn.live) == ("", (dropped,), True)
+    assert advance(turn, Done(Answer("?", "answered", (SENTENCE,), dropped=(dropped,)))).dropped == (dropped,)
+
+
+def test_which_citations_were_corrected_is_known_to_the_end() -> None:
+    turn = advance(advance(Turn(1, "?"), Sentence(0, SENTENCE)), Sentence(1, SENTENCE, "corrected"))
+    turn = advance(turn, Done(Answer("?", "answered", (SENTENCE, SENTENCE))))
+    assert turn.corrected == {1}
+
+
+def test_a_stage_takes_the_place_of_the_one_before() -> None:
+    turn = Turn(1, "?")
+    for message in ("Waiting for it: 2 answers go first", "Waiting for it: 1 answer goes first", "It is writing"):
+        turn = advance(turn, Status("any", message))
+        assert turn.progress == message
+
+
+def test_sources_may_come_twice() -> None:
+    turn = advance(advance(Turn(1, "?"), Sources(SOURCES)), Sources(()))
+    assert turn.sources == ()
 
 
 def test_a_session_has_one_chat_and_keeps_its_turns() -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from index.paper import Paper
 from rag.answer import Answer, AnswerSentence, Citation, DroppedSentence, Source, Trace
+from rag.events import Done
+from ui.web.chat import advance
 from ui.web.render import SHOWN_QUESTION_CHARS, render_status, render_turn, shorten_question
 from ui.web.sources import highlight, paper_url, render_sources
 from ui.web.turn import Turn, mark_id, paper_anchor
@@ -71,7 +73,7 @@ def cite(marker: int, paper: Paper, quote: str, support: float = 0.875) -> Citat
 
 
 def turn_of(answer: Answer, number: int = 1) -> Turn:
-    return Turn(number, answer.question, sources=answer.sources, sentences=answer.sentences, answer=answer)
+    return advance(Turn(number, answer.question), Done(answer))
 
 
 @pytest.fixture
@@ -130,6 +132,7 @@ def test_hostile_text_is_shown_as_text() -> None:
         render_sources(turn_of(answer)),
         render_turn(Turn(1, HOSTILE, progress=HOSTILE, draft=HOSTILE)),
         render_turn(Turn(1, HOSTILE, error=HOSTILE)),
+        render_turn(Turn(1, HOSTILE, sentences=(AnswerSentence(HOSTILE, 0.1, (), unsupported=HOSTILE),))),
         render_turn(turn_of(Answer(HOSTILE, "refused", nearest=(NASTY,), sources=(source(NASTY),), reason=HOSTILE))),
         render_status(3, HOSTILE),
     ):
@@ -166,19 +169,67 @@ def test_a_refusal_says_why_and_links_the_nearest_papers() -> None:
 
 
 def test_dropped_sentences_are_folded_with_their_reason() -> None:
-    dropped = (DroppedSentence("It cures.", "No abstract says so.", 0.123),)
-    html = render_turn(turn_of(Answer("?", "partial", dropped=dropped, reason="Stopped.")))
-    assert "<summary>1 sentence was left out</summary>" in html
-    assert "<li><q>It cures.</q> No abstract says so. (support 0.12)</li>" in html
-    assert '<p class="cw-note">Stopped.</p>' in html
+    dropped = (DroppedSentence("It cures.", "no abstract says so", 0.123),)
+    done = turn_of(Answer("?", "partial", dropped=dropped, reason="Stopped."))
+    for html in (render_turn(done), render_turn(Turn(1, "?", dropped=dropped))):
+        assert '<details class="cw-aside"><summary>1 sentence was left out</summary>' in html
+        assert "<li><q>It cures.</q> <span>No abstract says so (support 0.12)</span></li>" in html
+        assert html.count("<details") - html.count("hidden>") == 1
+    assert '<p class="cw-note">Stopped.</p>' in render_turn(done)
+    assert "2 sentences were left out" in render_turn(Turn(1, "?", dropped=dropped * 2))
+
+
+def test_what_comes_later_replaces_no_earlier_part() -> None:
+    """The script patches part by part: a fold that a reader opened must stay the same element."""
+    said = AnswerSentence("RIFormer removes token mixers.", 0.875, (cite(1, MIXER, "We remove them."),))
+    live = Turn(1, "?", progress="Writing", draft="It")
+    turns = (
+        live,
+        replace(live, sentences=(said,), corrected=frozenset({0}), draft=""),
+        turn_of(Answer("?", "refused")),
+    )
+    for turn in turns:
+        parts = re.findall(r'class="(cw-text|cw-progress|cw-asides|cw-aside)"', render_turn(turn))
+        assert parts == ["cw-text", "cw-progress", "cw-asides", "cw-aside", "cw-aside", "cw-aside"]
+
+
+def test_a_corrected_citation_says_so_without_alarm(answered: Turn) -> None:
+    html = render_turn(replace(answered, corrected=frozenset({1})))
+    links = [a for a in Reader(html).attributes if "cw-marker" in (a.get("class") or "")]
+    assert [link["class"] for link in links] == ["cw-marker", "cw-marker cw-corrected"]
+    assert (links[1]["title"] or "").endswith("Citation set by code. The language model named another paper or none.")
+    assert "Citation set by code" not in (links[0]["title"] or "")
+    assert "<summary>1 citation was set by code</summary>" in html
+
+
+def test_a_sentence_without_a_source_is_marked_where_that_is_wished(answered: Turn) -> None:
+    bare = AnswerSentence("It cures <b>.", 0.123, ())
+    marked = replace(bare, unsupported='no abstract says "so"')
+    html = render_turn(replace(answered, sentences=(*answered.sentences, marked)))
+    assert '<span class="cw-unsupported">It cures <span class="cw-end">&lt;b&gt;.' in html
+    assert 'title="No abstract says &quot;so&quot;">no source</span></span></span>' in html
+    assert "<summary>1 sentence has no source</summary>" in html
+    assert "No abstract says &quot;so&quot; (support 0.12)" in html
+    html = render_turn(replace(answered, sentences=(*answered.sentences, bare)))
+    assert "It cures &lt;b&gt;.</p>" in html
+    assert "cw-no-source" not in html
+    alone = turn_of(Answer("?", "answered", (bare,), (source(MIXER),)))
+    assert "It cures &lt;b&gt;." in Reader(render_turn(alone)).text.replace("<b>", "&lt;b&gt;")
+    assert "1 paper considered<" in render_sources(alone)
 
 
 def test_a_live_turn_shows_the_unsettled_text_and_is_busy() -> None:
     html = render_turn(Turn(4, "Why?", progress="Reading 8 abstracts…", draft="Because <b>"))
     assert 'aria-busy="true"' in html
-    assert '<p class="cw-draft">Because &lt;b&gt;</p>' in html
+    assert '<p><span class="cw-draft" aria-hidden="true">Because &lt;b&gt;</span></p>' in html
     assert "Reading 8 abstracts…" in html
     assert "cw-tools" not in html
+
+
+def test_a_draft_stands_where_its_sentence_will(answered: Turn) -> None:
+    html = render_turn(replace(answered, answer=None, draft="  And then"))
+    assert '</a></span> <span class="cw-draft" aria-hidden="true">And then</span></p>' in html
+    assert "cw-draft" not in render_turn(replace(answered, answer=None, draft=" "))
 
 
 def test_a_long_question_is_cut() -> None:

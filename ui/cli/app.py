@@ -14,7 +14,7 @@ import typer
 
 from index.errors import CitewellError
 
-from . import ask, chat, export, inspect, library, reindex, web
+from . import ask, chat, export, inspect, library, models, reindex, web
 from .output import fail, version
 from .plugins import add_plugins
 
@@ -51,7 +51,7 @@ def citewell(
         os.environ["CITEWELL_DEBUG"] = "1"
 
 
-for _module in (library, export, ask, chat, web, inspect, reindex):
+for _module in (library, export, ask, chat, web, inspect, reindex, models):
     _module.register(app)
 add_plugins(app)
 

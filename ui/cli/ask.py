@@ -8,7 +8,8 @@ import typer
 from .layout import lay_out_answer
 from .opening import collection, read_settings
 from .options import IndexOption, JsonOption, LlmOption, WhereOption
-from .output import StatusLine, emit, say, text_width
+from .output import StatusLine, emit, say
+from .printing import print_answer
 
 if TYPE_CHECKING:
     from rag import PaperQA
@@ -35,11 +36,12 @@ def ask(
     """Answer one question from the collection, or say that the papers do not answer it."""
     text = sys.stdin.read() if question == ["-"] else " ".join(question)
     with collection(read_settings(index, llm)) as qa:
-        answer = _answer(qa, text.strip(), where, k)
-    if as_json:
-        emit(answer.to_dict())
-    else:
-        say(lay_out_answer(answer, text_width()))
+        if as_json:
+            emit(_answer(qa, text.strip(), where, k).to_dict())
+        elif sys.stdout.isatty():
+            print_answer(qa.stream(text.strip(), where=where, k=k), quotes=True)
+        else:
+            say(lay_out_answer(_answer(qa, text.strip(), where, k)))
 
 
 def _answer(qa: "PaperQA", question: str, where: str | None, k: int | None) -> "Answer":

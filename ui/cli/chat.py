@@ -12,14 +12,14 @@ import typer
 
 from index.errors import CitewellError
 
-from .layout import lay_out_remarks, lay_out_sources
+from .layout import lay_out_sources
 from .opening import collection, read_settings
 from .options import IndexOption, LlmOption, WhereOption
-from .output import StatusLine, fail, note, printable, say, text_width
+from .output import fail, note, say, text_width
+from .printing import print_answer
 
 if TYPE_CHECKING:
     from rag import CancelToken, ChatSession
-    from rag.answer import Answer, AnswerSentence
 
 HELP = """\
 /sources    the papers behind the last answer, with the quoted sentences
@@ -101,69 +101,11 @@ def _turn(session: "ChatSession", line: str, where: str | None = None) -> bool:
 
 def _ask(session: "ChatSession", question: str, where: str | None) -> None:
     """Ask one question and print each sentence as soon as it is settled."""
-    from rag.events import CancelToken, Done, Sentence, Status
+    from rag.events import CancelToken
 
-    line, token, text = StatusLine(), CancelToken(), _AnswerText()
-    try:
-        with _interrupt_cancels(token):
-            for event in session.stream(question, where, cancel=token):
-                line.clear()
-                if isinstance(event, Status):
-                    line.show(event.message)
-                # A Token is shown only as part of its sentence: it may yet be dropped.
-                elif isinstance(event, Sentence):
-                    text.add(event.sentence)
-                elif isinstance(event, Done):
-                    text.end()
-                    _print_end(event.answer, begun=text.begun)
-    finally:
-        line.clear()
-        text.end()
-
-
-class _AnswerText:
-    """Prints the sentences of one answer as they are settled, in the form that ``ask`` prints.
-
-    A labelled sentence is held back until it is known whether a second one makes the two a list.
-
-    Attributes:
-        begun: Whether anything was printed.
-    """
-
-    def __init__(self) -> None:
-        self.begun = False
-        self._held: list[AnswerSentence] = []
-        self._labels = 0
-
-    def add(self, sentence: "AnswerSentence") -> None:
-        """Take the next sentence."""
-        self._held.append(sentence)
-        self._labels += bool(sentence.label)
-        if self._labels != 1:
-            self.end()
-
-    def end(self) -> None:
-        """Print what was held back."""
-        from rag.render import sentence_text
-
-        for sentence in self._held:
-            before = "" if not self.begun else "\n" if sentence.label else " "
-            bullet = "- " if sentence.label and self._labels > 1 else ""
-            label = f"{bullet}{sentence.label} — " if sentence.label else ""
-            typer.echo(printable(f"{before}{label}{sentence_text(sentence)}"), nl=False)
-            self.begun = True
-        self._held.clear()
-        sys.stdout.flush()
-
-
-def _print_end(answer: "Answer", *, begun: bool) -> None:
-    if begun:
-        say()
-    else:
-        say(answer.text)
-    sources = [lay_out_sources(answer, text_width(), quotes=False)] if answer.cited else []
-    for part in [*lay_out_remarks(answer, text_width()), *sources]:
-        say(f"\n{part}")
+    token = CancelToken()
+    with _interrupt_cancels(token):
+        print_answer(session.stream(question, where, cancel=token), quotes=False)
     say()
 
 

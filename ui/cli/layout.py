@@ -1,6 +1,7 @@
 """Lay answers and papers out as text for a terminal. Pure functions: prints nothing."""
 
 import textwrap
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from index.paper import Paper
@@ -28,7 +29,7 @@ def lay_out_remarks(answer: "Answer", width: int = 0) -> list[str]:
     parts = []
     if answer.sentences and answer.reason:
         parts.append(wrapped(f"({answer.reason})", width))
-    parts += [wrapped(f"({remark})", width) for remark in answer.trace.notes]
+    parts += [wrapped(f"({remark})", width) for remark in answer.trace.notes if remark != answer.reason]
     if answer.dropped:
         lines = [f"- {sentence.text} ({sentence.reason})" for sentence in answer.dropped]
         parts.append("\n".join(["Left out:", *(wrapped(line, width, "  ") for line in lines)]))
@@ -73,6 +74,20 @@ def reference(paper: Paper) -> str:
     place = ", ".join(fact for fact in (paper.venue, str(paper.year or "")) if fact)
     facts = [fact if fact.endswith((".", "?", "!")) else f"{fact}." for fact in (paper.title, authors, place) if fact]
     return " ".join([*facts, f"<{paper.id}>"])
+
+
+def lay_out_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    r"""Return a table as text, its columns side by side, two spaces between them; lines stay as long as they are.
+
+    Example:
+        >>> lay_out_table(("model", "size"), [("one", "1 GB")])
+        'model  size\none    1 GB'
+    """
+    lines = [head, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def wrapped(text: str, width: int, indent: str = "") -> str:

@@ -16,7 +16,8 @@ LlmOption = Annotated[
     typer.Option(
         "--llm",
         metavar="MODEL",
-        help="Language model that writes: a folder or hub id.  [default: none, the evidence reader answers]",
+        help="Language model that writes: a folder, a hub id or http://host:port/v1#model.  "
+        "[default: none, the evidence reader answers]",
     ),
 ]
 WhereOption = Annotated[

@@ -132,7 +132,9 @@ class StatusLine:
     def show(self, message: str) -> None:
         """Replace the line."""
         if sys.stderr.isatty():
-            sys.stderr.write(f"\r\x1b[K{printable(message)} …")
+            # One that is wider than the terminal would take two lines, of which only the last could be taken away.
+            room = max(1, shutil.get_terminal_size().columns - 3)
+            sys.stderr.write(f"\r\x1b[K{printable(message)[:room]} …")
             sys.stderr.flush()
             self._shown = True
 

@@ -16,10 +16,13 @@ from .chat import WENT_WRONG, Library, Session, View, respond
 from .render import render_status
 from .script import CONVERSATION_JS, SOURCES_JS
 from .theme import CSS, HEAD, build_theme
+from .visitors import Visitors
 
 logger = logging.getLogger(__name__)
 
-CONCURRENT_ANSWERS = 4
+# More than can wait for a language model, which takes no time of the processor: nobody is to wait in Gradio's own
+# queue, where neither the question nor the place in the queue is shown.
+CONCURRENT_ANSWERS = 24
 _LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 _WELCOME = """
@@ -77,15 +80,18 @@ def build_app(qa: Library) -> gr.Blocks:
 
         shown = [box, conversation, sources, examples, actions]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        visitors = Visitors()
         answering = {"concurrency_limit": CONCURRENT_ANSWERS, "concurrency_id": "answers", **quiet}
 
-        def run(question: str, filter_text: str, visit: Session) -> Iterator[list[Any]]:
-            for place, view in enumerate(respond(qa, question, visit, filter_text)):
-                yield _updates(view, box="" if place == 0 else view.unread or None)
+        def run(question: str, filter_text: str, visit: Session, request: gr.Request) -> Iterator[list[Any]]:
+            with visitors.answering(request, visit):
+                for place, view in enumerate(respond(qa, question, visit, filter_text)):
+                    yield _updates(view, box="" if place == 0 else view.unread or None)
 
-        def run_again(filter_text: str, visit: Session) -> Iterator[list[Any]]:
-            for view in respond(qa, visit.take_back(), visit, filter_text):
-                yield _updates(view)
+        def run_again(filter_text: str, visit: Session, request: gr.Request) -> Iterator[list[Any]]:
+            with visitors.answering(request, visit):
+                for view in respond(qa, visit.take_back(), visit, filter_text):
+                    yield _updates(view)
 
         def start_over(visit: Session) -> list[Any]:
             visit.leave()
@@ -110,6 +116,7 @@ def build_app(qa: Library) -> gr.Blocks:
         box.stop(Session.stop, [session], None, queue=False, **quiet)
         # On the queue: it delivers in order, so that no view of the old conversation comes after the empty one.
         fresh.click(start_over, [session], [session, *shown], concurrency_limit=None, **quiet)
+        demo.unload(visitors.leave)
         demo.load(lambda: render_status(len(qa), qa.answerer), None, status, **quiet)
     demo.queue(max_size=64)
     page: gr.Blocks = demo

@@ -8,7 +8,7 @@ from typing import Protocol, assert_never
 
 from index.errors import CitewellError
 from rag.answer import Answer
-from rag.events import CancelToken, Done, Event, Sentence, Sources, Status, Token
+from rag.events import CancelToken, Done, Dropped, Event, Sentence, Sources, Status, Token
 
 from .render import render_turn
 from .sources import render_sources
@@ -175,11 +175,20 @@ def advance(turn: Turn, event: Event) -> Turn:
             return replace(turn, sources=sources)
         case Token(text=text):
             return replace(turn, draft=turn.draft + text)
-        case Sentence(sentence=sentence):
-            return replace(turn, sentences=(*turn.sentences, sentence), draft="")
+        case Sentence(index=index, sentence=sentence, verdict=verdict):
+            corrected = turn.corrected | ({index} if verdict == "corrected" else set())
+            return replace(turn, sentences=(*turn.sentences, sentence), corrected=corrected, draft="")
+        case Dropped(sentence=dropped):
+            return replace(turn, dropped=(*turn.dropped, dropped), draft="")
         case Done(answer=answer):
             return replace(
-                turn, answer=answer, sentences=answer.sentences, sources=answer.sources, draft="", progress=""
+                turn,
+                answer=answer,
+                sentences=answer.sentences,
+                dropped=answer.dropped,
+                sources=answer.sources,
+                draft="",
+                progress="",
             )
         case _:
             assert_never(event)

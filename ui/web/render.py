@@ -4,24 +4,26 @@ Every piece of text passes :func:`html.escape`. The result is put into the page 
 sees it, because one would find links and images in abstracts that are meant as text.
 """
 
-from collections.abc import Iterable
 from html import escape
 from itertools import groupby
 
-from rag.answer import Answer, AnswerSentence, Citation, DroppedSentence
-from rag.render import REFUSAL
+from rag.answer import Answer, AnswerSentence, Citation
+from rag.render import NO_SOURCE, REFUSAL
 
 from .turn import Turn, mark_id, paper_anchor
 
 SHOWN_QUESTION_CHARS = 400
 KEPT_WORD_CHARS = 20
+CORRECTED = "The language model named another paper or none."
 
 
 def render_turn(turn: Turn) -> str:
-    """Return one question and its answer, as far as it is there, as a ``<section>``."""
-    body = [_sentences(turn)]
-    if turn.live:
-        body += [_draft(turn.draft), _progress(turn.progress)]
+    """Return one question and its answer, as far as it is there, as a ``<section>``.
+
+    The first parts of an answer are always there, empty or hidden at first: what comes later moves and replaces
+    none of them.
+    """
+    body = [f'<div class="cw-text">{_sentences(turn)}</div>', _progress(turn), _asides(turn)]
     if turn.error:
         body.append(f'<p class="cw-card cw-error" role="alert">{escape(turn.error)}</p>')
     if turn.answer:
@@ -66,17 +68,20 @@ def _settled(turn: Turn, answer: Answer) -> list[str]:
     elif answer.reason:
         parts.append(f'<p class="cw-note">{escape(answer.reason)}</p>')
     parts += [f'<p class="cw-note">{escape(note)}</p>' for note in answer.trace.notes if note != answer.reason]
-    parts += [_dropped(answer.dropped), _footer(turn, answer)]
+    parts.append(_footer(turn, answer))
     return parts
 
 
 def _sentences(turn: Turn) -> str:
-    """Join the sentences of a paragraph; a labelled sentence begins a block of its own."""
+    """Join the sentences of a paragraph, the draft the last; a labelled sentence begins a block of its own."""
+    written = [(s.label, _sentence(turn, s, index in turn.corrected)) for index, s in enumerate(turn.sentences)]
+    if turn.live and turn.draft.strip():
+        # Not read out: it may yet be left out, and else it is read out once it is settled.
+        written.append(("", f'<span class="cw-draft" aria-hidden="true">{escape(turn.draft.strip())}</span>'))
     blocks: list[tuple[str, list[str]]] = []
-    for sentence in turn.sentences:
-        text = _sentence(turn, sentence)
-        if sentence.label or not blocks:
-            blocks.append((sentence.label, [text]))
+    for label, text in written:
+        if label or not blocks:
+            blocks.append((label, [text]))
         else:
             blocks[-1][1].append(text)
     listed = sum(bool(label) for label, _ in blocks) > 1
@@ -92,13 +97,20 @@ def _sentences(turn: Turn) -> str:
     return f'{lead}<ul class="cw-papers">{first}{rest}</ul>'
 
 
-def _sentence(turn: Turn, sentence: AnswerSentence) -> str:
+def _sentence(turn: Turn, sentence: AnswerSentence, corrected: bool) -> str:
     by_marker = groupby(sorted(sentence.citations, key=lambda c: (c.marker, c.start)), key=lambda c: c.marker)
-    markers = "".join(_marker(turn, number, tuple(citations)) for number, citations in by_marker)
+    markers = "".join(_marker(turn, number, tuple(citations), corrected) for number, citations in by_marker)
+    if not sentence.unsupported:
+        return _kept_together(sentence, markers)
+    badge = f'<span class="cw-no-source" title="{escape(_capitalized(sentence.unsupported))}">{NO_SOURCE}</span>'
+    return f'<span class="cw-unsupported">{_kept_together(sentence, badge)}</span>'
+
+
+def _kept_together(sentence: AnswerSentence, markers: str) -> str:
+    """Return a sentence whose last word and markers stay on one line, so that no line begins with a marker."""
     space = sentence.text.rfind(" ") + 1
     if not markers or len(sentence.text) - space > KEPT_WORD_CHARS:
         return f"{_marked(sentence, 0, len(sentence.text))}{markers}"
-    # The last word and its markers stay on one line, so that no line begins with a marker.
     end = f'<span class="cw-end">{_marked(sentence, space, len(sentence.text))}{markers}</span>'
     return f"{_marked(sentence, 0, space)}{end}"
 
@@ -111,24 +123,26 @@ def _marked(sentence: AnswerSentence, first: int, stop: int) -> str:
     return f"{escape(before)}{mark}{escape(after)}"
 
 
-def _marker(turn: Turn, number: int, citations: tuple[Citation, ...]) -> str:
+def _marker(turn: Turn, number: int, citations: tuple[Citation, ...], corrected: bool) -> str:
     """Return the numbered link of one paper; several quotes of that paper share it."""
     titles = {source.paper.id: source.paper.title for source in turn.sources}
     title = titles.get(citations[0].paper_id, citations[0].paper_id)
-    quotes = "\n".join(f"“{c.quote}” (support {c.support:.2f})" for c in citations)
+    quotes = "\n".join(
+        [
+            *(f"“{c.quote}” (support {c.support:.2f})" for c in citations),
+            *[f"Citation set by code. {CORRECTED}"] * corrected,
+        ]
+    )
     marks = [mark_id(turn, citation) for citation in citations]
     return (
-        f'<a class="cw-marker" href="#{marks[0]}" data-turn="{turn.number}" data-goto="{" ".join(marks)}"'
-        f' aria-label="{escape(f"Source {number}: {title}")}" title="{escape(quotes)}">{number}</a>'
+        f'<a class="cw-marker{" cw-corrected" * corrected}" href="#{marks[0]}" data-turn="{turn.number}"'
+        f' data-goto="{" ".join(marks)}" aria-label="{escape(f"Source {number}: {title}")}"'
+        f' title="{escape(quotes)}">{number}</a>'
     )
 
 
-def _draft(text: str) -> str:
-    return f'<p class="cw-draft">{escape(text)}</p>' if text.strip() else ""
-
-
-def _progress(message: str) -> str:
-    return f'<p class="cw-progress" role="status">{escape(message or "Working…")}</p>'
+def _progress(turn: Turn) -> str:
+    return f'<p class="cw-progress" role="status">{escape(turn.progress or "Working…") if turn.live else ""}</p>'
 
 
 def _refusal(turn: Turn, answer: Answer) -> str:
@@ -145,15 +159,36 @@ def _paper_link(turn: Turn, paper_id: str, title: str) -> str:
     return f'<a href="#{anchor}" data-turn="{turn.number}" data-goto="{anchor}">{escape(title)}</a>'
 
 
-def _dropped(dropped: Iterable[DroppedSentence]) -> str:
-    items = [
-        f"<li><q>{escape(sentence.text)}</q> {escape(sentence.reason)} (support {sentence.support:.2f})</li>"
-        for sentence in dropped
+def _asides(turn: Turn) -> str:
+    """Return what is to be known of a language model's sentences, each kind folded; what there is none of is hidden."""
+    left_out = [_aside_item(s.text, f"{_capitalized(s.reason)} (support {s.support:.2f})") for s in turn.dropped]
+    unsupported = [
+        _aside_item(s.text, f"{_capitalized(s.unsupported)} (support {s.support:.2f})")
+        for s in turn.sentences
+        if s.unsupported
     ]
-    if not items:
-        return ""
-    count = "1 sentence was" if len(items) == 1 else f"{len(items)} sentences were"
-    return f'<details class="cw-dropped"><summary>{count} left out</summary><ul>{"".join(items)}</ul></details>'
+    corrected = [_aside_item(turn.sentences[n].text) for n in sorted(turn.corrected) if n < len(turn.sentences)]
+    folds = (
+        _aside(left_out, "1 sentence was left out", "{} sentences were left out"),
+        _aside(unsupported, "1 sentence has no source", "{} sentences have no source"),
+        _aside(corrected, "1 citation was set by code", "{} citations were set by code", CORRECTED),
+    )
+    return f'<div class="cw-asides">{"".join(folds)}</div>'
+
+
+def _aside(items: list[str], one: str, many: str, meaning: str = "") -> str:
+    summary = one if len(items) == 1 else many.format(len(items))
+    told = f"<p>{escape(meaning)}</p>" if meaning else ""
+    hidden = "" if items else " hidden"
+    return f'<details class="cw-aside"{hidden}><summary>{summary}</summary>{told}<ul>{"".join(items)}</ul></details>'
+
+
+def _aside_item(text: str, remark: str = "") -> str:
+    return f"<li><q>{escape(text)}</q>{f' <span>{escape(remark)}</span>' if remark else ''}</li>"
+
+
+def _capitalized(reason: str) -> str:
+    return reason[:1].upper() + reason[1:]
 
 
 def _footer(turn: Turn, answer: Answer) -> str:

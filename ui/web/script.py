@@ -20,7 +20,7 @@ const patch = (old, fresh) => {
   if (old.nodeName !== fresh.nodeName) return old.replaceWith(fresh);
   if (old.nodeType === Node.TEXT_NODE) { old.data = fresh.data; return; }
   for (const { name } of [...old.attributes]) {
-    if (name !== 'open' && !fresh.hasAttribute(name)) old.removeAttribute(name);
+    if (name !== 'open' && name !== 'style' && !fresh.hasAttribute(name)) old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
@@ -46,8 +46,15 @@ const draw = () => {
 CONVERSATION_JS = (
     _DRAW
     + """
+// While an answer is written its text keeps the height that it once had: a draft that is left out moves nothing.
+const hold = () => {
+  for (const text of list.querySelectorAll('.cw-text')) {
+    text.style.minHeight = text.closest('[aria-busy]') ? `${text.offsetHeight}px` : '';
+  }
+};
 const update = () => {
   if (draw()) list.lastElementChild.scrollIntoView({ block: 'start', behavior: motion() });
+  hold();
 };
 watch('value', update);
 update();

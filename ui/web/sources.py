@@ -106,7 +106,7 @@ def _facts(paper: Paper) -> str:
     authors = ", ".join(paper.authors[:SHOWN_AUTHORS]) + (" et al." if len(paper.authors) > SHOWN_AUTHORS else "")
     facts = [escape(fact) for fact in (authors, paper.venue, str(paper.year or "")) if fact]
     if url := paper_url(paper):
-        host = escape(urlsplit(url).netloc.removeprefix("www."))
+        host = escape((urlsplit(url).hostname or "").removeprefix("www."))
         facts.append(f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{host}</a>')
     return f'<p class="cw-facts">{" · ".join(facts)}</p>' if facts else ""
 

@@ -50,12 +50,14 @@ CSS = """
 :root {
   --cw-ink: #22252a; --cw-soft: #5c6067; --cw-line: #dedbd4; --cw-page: #f7f6f3; --cw-card: #ffffff;
   --cw-tint: #eeece6; --cw-accent: #175e54; --cw-accent-tint: #dcebe7; --cw-on-accent: #ffffff;
+  --cw-accent-line: #8dbdb3;
   --cw-mark: #fdeeb5; --cw-mark-line: #e2bd3f; --cw-flash: #ffd75e; --cw-warn: #8c2f22; --cw-warn-tint: #fbeae6;
   color-scheme: light;
 }
 :root.dark, .dark {
   --cw-ink: #e7e5e0; --cw-soft: #a6a8ab; --cw-line: #34373a; --cw-page: #161718; --cw-card: #1e2022;
   --cw-tint: #292c2e; --cw-accent: #7fcdbf; --cw-accent-tint: #1f3b37; --cw-on-accent: #10201d;
+  --cw-accent-line: #4c877d;
   --cw-mark: #4a3f16; --cw-mark-line: #b5922a; --cw-flash: #6f5a17; --cw-warn: #f2a99c; --cw-warn-tint: #3b211d;
   color-scheme: dark;
 }
@@ -141,10 +143,10 @@ h2.cw-question {
   margin-bottom: .625rem;
 }
 .cw-answer { overflow-wrap: anywhere; }
-.cw-answer > p + p, .cw-answer > ul { margin-top: .625rem; }
+.cw-text > p + p, .cw-text > ul { margin-top: .625rem; }
 .cw-answer ul { list-style: none; }
 .cw-papers > li { padding-left: .875rem; border-left: 2px solid var(--cw-line); margin: .75rem 0; }
-.cw-papers > li > strong, .cw-answer > p > strong { display: block; font-weight: 700; }
+.cw-papers > li > strong, .cw-text > p > strong { display: block; font-weight: 700; }
 .cw-end { white-space: nowrap; }
 a.cw-marker {
   display: inline-block; min-width: 1.375rem; padding: 0 .3rem; margin-left: .3rem; text-align: center;
@@ -152,7 +154,15 @@ a.cw-marker {
   vertical-align: .1em; color: var(--cw-accent); background: var(--cw-accent-tint);
 }
 a.cw-marker:hover { color: var(--cw-on-accent); background: var(--cw-accent); }
+a.cw-corrected { box-shadow: inset 0 -2px 0 var(--cw-accent-line); }
+.cw-unsupported { text-decoration: underline dotted var(--cw-warn); text-underline-offset: .2em; }
+.cw-no-source {
+  display: inline-block; padding: 0 .375rem; margin-left: .3rem; white-space: nowrap; text-decoration: none;
+  font-size: .75rem; font-weight: 600; line-height: 1.25rem; border-radius: 6px; vertical-align: .1em;
+  color: var(--cw-warn); background: var(--cw-warn-tint);
+}
 .cw-draft { color: var(--cw-soft); }
+.cw-progress:empty { display: none; }
 .cw-progress { color: var(--cw-soft); font-size: .9375rem; margin-top: .5rem; }
 .cw-progress::before {
   content: ""; display: inline-block; width: .5rem; height: .5rem; margin-right: .5rem; border-radius: 50%;
@@ -168,8 +178,15 @@ a.cw-marker:hover { color: var(--cw-on-accent); background: var(--cw-accent); }
 .cw-refusal p + p { color: var(--cw-soft); margin-top: .25rem; }
 .cw-refusal .cw-nearest { margin-top: .75rem; font-size: .875rem; font-weight: 600; color: var(--cw-soft); }
 .cw-refusal li { margin-top: .25rem; font-size: .9375rem; }
-.cw-dropped { margin-top: .75rem; font-size: .875rem; color: var(--cw-soft); }
-.cw-dropped li { margin: .375rem 0 0 .25rem; }
+.cw-asides { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .875rem; color: var(--cw-soft); }
+.cw-aside { margin-top: .5rem; }
+.cw-aside[open] { flex-basis: 100%; }
+.cw-aside[hidden] { display: none; }
+.cw-aside > p { margin-top: .375rem; }
+.cw-aside ul { margin-top: .375rem; padding-left: .875rem; border-left: 2px solid var(--cw-line); }
+.cw-aside li + li { margin-top: .375rem; }
+.cw-aside q { color: var(--cw-ink); }
+.cw-aside li span { display: block; }
 .cw-answer .cw-tools {
   display: flex; flex-wrap: wrap; align-items: center; gap: .125rem; margin-top: .75rem; margin-left: -.5rem;
 }

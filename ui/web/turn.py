@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rag.answer import Answer, AnswerSentence, Citation, Source
+from rag.answer import Answer, AnswerSentence, Citation, DroppedSentence, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class Turn:
         progress: What is being done, for people; "" once it is over.
         sources: The papers that were retrieved, best first.
         sentences: The settled sentences, in order.
+        corrected: Which of them, counted from 0, a language model wrote with other citations or none.
+        dropped: The sentences that were left out so far.
         draft: Raw model text after the last settled sentence; it may yet be dropped.
         answer: The whole answer once it is there.
         error: Why there is no answer, for people; "" when nothing failed.
@@ -28,6 +30,8 @@ class Turn:
     progress: str = ""
     sources: tuple[Source, ...] = ()
     sentences: tuple[AnswerSentence, ...] = ()
+    corrected: frozenset[int] = frozenset()
+    dropped: tuple[DroppedSentence, ...] = ()
     draft: str = ""
     answer: Answer | None = None
     error: str = ""

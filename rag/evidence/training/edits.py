@@ -7,7 +7,8 @@ import random
 import re
 from collections.abc import Callable, Sequence
 
-from ...claims import contradiction, names, negation, numbers, opposites
+from ...claims import names, negation, numbers, opposites
+from ...contradiction import contradiction
 
 _PLAIN_NUMBER = re.compile(r"[\d,]+(?:\.\d+)?")
 _WORD = re.compile(r"[A-Za-z]+")
