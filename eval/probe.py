@@ -119,11 +119,13 @@ def run_probes(
     report_progress = progress or (lambda done, total: None)
     report_progress(0, 2 * len(probes))
     in_use = switches_of(settings)
-    pipelines = {in_use: Pipeline(store, reader, None, settings)}
+    pipelines = {in_use: Pipeline(store, lambda: reader, None, settings)}
     for switches in ALL_SWITCHES:
         if switches != in_use:
             retrieval = settings.retrieval.model_copy(update=switches._asdict())
-            pipelines[switches] = Pipeline(store, reader, None, settings.model_copy(update={"retrieval": retrieval}))
+            pipelines[switches] = Pipeline(
+                store, lambda: reader, None, settings.model_copy(update={"retrieval": retrieval})
+            )
     k = max(DEPTH, settings.retrieval.similarity_top_k)
     ask(pipelines[in_use], WARM_UP, k)
     rows: list[Row] = []
