@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test crash-test lint types fix bench-index bench-answers train-reader lock clean
+.PHONY: help run test crash-test lint types fix bench-index bench-answers bench-llm train-reader lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bench-index: $(INSTALLED) ## measure the index on a large file (DATA=papers.json
 bench-answers: $(INSTALLED) ## measure how long answers take (DATA=papers.jsonl.gz, a large file)
 	@test -n "$(DATA)" || { echo "Name a file of papers, some 100,000 of them: make bench-answers DATA=papers.jsonl.gz"; exit 1; }
 	$(BIN)/python -m eval.bench.answer_latency "$(DATA)" $(ARGS)
+
+bench-llm: $(INSTALLED) ## measure what Citewell adds to a language model's time (ARGS="--rounds 9"; 4 GB of memory)
+	$(BIN)/python -m eval.bench.llm_overhead $(ARGS)
 
 # glibc gives the memory of every pass back to the system and asks for it again; kept, a step takes 54 ms per example
 # instead of 76 (two cores). Other C libraries pass these settings over.
