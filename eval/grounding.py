@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from index.text import clean_text
 from rag import Answer, CancelToken, PaperQA
 from rag.answering.sentence_stream import SentenceStream, WrittenSentence
-from rag.llm.model import Messages, estimate_tokens, likeness
+from rag.llm.model import Messages, PlainModel
 from rag.safety import neutralise
 
 from .dataset import Question
@@ -47,12 +47,10 @@ class Said:
     evidence: tuple[int, ...]
 
 
-class DraftWriter:
+class DraftWriter(PlainModel):
     """A language model that writes what it is told to, with markers that are right only in one of four sentences."""
 
     name = "draft"
-    window = None
-    concurrent = 1
 
     def __init__(self) -> None:
         self._said: Sequence[Said] = ()
@@ -63,21 +61,14 @@ class DraftWriter:
         """Set what is written next, and the titles of the gold papers."""
         self._said, self._titles = said, titles
 
-    def prompt(self, messages: Messages) -> str:
-        """Return the messages as one text."""
-        return likeness(messages)
-
-    def count_tokens(self, text: str) -> int:
-        """Return an estimate."""
-        return estimate_tokens(text)
-
     def stream(
         self, messages: Messages, max_new_tokens: int, cancel: CancelToken, papers: int = 0
-    ) -> Generator[str, None, None]:
+    ) -> Generator[str, None, bool]:
         """Write the draft; where no paper may be cited, it was not asked for an answer, and there is nothing to say."""
         text = " ".join(self._sentence(said, messages, papers) for said in self._said) if papers else ""
         for start in range(0, len(text), _PIECE):
             yield text[start : start + _PIECE]
+        return False
 
     def _sentence(self, said: Said, messages: Messages, papers: int) -> str:
         heads = [f"] {neutralise(title)}" for title in self._titles]
@@ -151,19 +142,19 @@ def _row(
 ) -> Row:
     by_model = answer.trace.answerer == DraftWriter.name
     kept = {sentence.text for sentence in answer.sentences} if by_model else set()
-    cited = [
-        Span(c.paper_id, c.start, c.end) for s in answer.sentences for c in s.citations if by_model and s.text in kept
-    ]
+    invented = _as_written(draft.invented.text)
+    quoted = [(s.text, Span(c.paper_id, c.start, c.end)) for s in answer.sentences for c in s.citations if by_model]
+    cited = [span for _, span in quoted]
     evidence = [place for passage in gold.evidence for place in passage]
-    right = sum(any(span.overlaps(place) for place in evidence) for span in cited)
+    hits = [text for text, span in quoted if any(span.overlaps(place) for place in evidence)]
     used = {place for sentence in said for place in sentence.evidence}
     found = sum(any(span.overlaps(place) for span in cited for place in gold.evidence[passage]) for passage in used)
     pieces = {sentence.text: _as_written(sentence.text) for sentence in said}
     true = [piece for sentence in said if sentence.evidence for piece in pieces[sentence.text]]
-    invented = pieces[draft.invented.text]
     counts = {
         "citations": len(cited),
-        "right_citations": right,
+        "right_citations": len(hits),
+        "right_true_citations": sum(text not in invented for text in hits),
         "evidence": len(used),
         "cited_evidence": found,
         "true": len(true),
@@ -215,6 +206,12 @@ DEFINITIONS = (
         label="citations that are gold evidence",
         column="cite P",
         over=_ratio("right_citations", "citations"),
+    ),
+    Definition(
+        name="citation_precision_strict",
+        label="the same, those of invented sentences being wrong",
+        column="strict P",
+        over=_ratio("right_true_citations", "citations"),
     ),
     Definition(
         name="citation_recall",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,12 +43,12 @@ class ChatSession:
 
     @property
     def history(self) -> list[dict[str, str]]:
-        """The conversation as messages. A refusal says nothing about papers, so only its question is kept."""
+        """The conversation as messages: of a refusal the question alone, of an answer the sentences with a source."""
         messages = []
         for answer in self.answers:
             messages.append({"role": "user", "content": answer.question})
-            if answer.sentences:
-                messages.append({"role": "assistant", "content": answer.text})
+            if cited := tuple(sentence for sentence in answer.sentences if sentence.citations):
+                messages.append({"role": "assistant", "content": replace(answer, sentences=cited).text})
         return messages
 
     @property

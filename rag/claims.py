@@ -5,6 +5,8 @@ address or markup that the quoted text lacks is more: what a hostile abstract ma
 """
 
 import re
+from dataclasses import dataclass
+from decimal import Decimal
 
 from index.terms import STOP_WORDS
 
@@ -27,10 +29,23 @@ _QUANTITY = re.compile(
     r"(%|percent(?:age points?)?|[a-zA-ZµμΩ°]{1,8}(?:\^?-?\d)?(?:/[a-zA-Z]{1,4})?)(?!\w)"
 )
 _UNITS = {
-    "percent": "%", "x": "times", "×": "times", "fold": "times", "msec": "ms", "millisecond": "ms", "sec": "s",
-    "second": "s", "minute": "min", "hour": "h", "hr": "h", "day": "d", "kb": "KB", "mb": "MB", "gb": "GB", "tb": "TB",
+    "percent": "%", "pp": "point", "x": "times", "×": "times", "fold": "times", "msec": "ms", "millisecond": "ms",
+    "sec": "s", "second": "s", "minute": "min", "hour": "h", "hr": "h", "day": "d", "kb": "KB", "mb": "MB", "gb": "GB",
+    "tb": "TB",
 }  # fmt: skip
 _MAGNITUDES = {"K": "thousand", "k": "thousand", "M": "million", "B": "billion"}
+_AMOUNT = re.compile(
+    rf"(?<![\w.,])(?P<number>\d+(?:[.,]\d+)*|(?:{'|'.join(_NUMBER_WORDS)})\b)"
+    r"(?:(?P<letter>(?-i:[kKMB]))(?!\w)|[\s-](?P<word>hundred|thousand|million|billion|trillion)\b)?"
+    r"(?![a-z]{0,5}\d|\w{6}|_)",
+    re.I,
+)
+_TIMES = {
+    "k": 10**3, "m": 10**6, "b": 10**9,
+    "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
+}  # fmt: skip
+_DECIMAL = re.compile(r"[0-9]{1,25}(?:\.[0-9]{1,25})?")
+_MINUS = re.compile(r"(?:^|[\s(\[{$=~≈<>,:])[-−–]$")
 _CASE_MATTERS = frozenset({"mW", "MW", "mHz", "MHz", "mPa", "MPa"})
 _KNOWN_UNITS = frozenset(
     "% times ms us µs μs ns s min h d week month year km m cm mm nm µm μm um hz khz mhz ghz thz db kb mb gb tb k °c c "
@@ -101,6 +116,49 @@ _OTHER = {
            for other in sides[1 - side].split()]
     for word in _DIRECTION
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number where it stands in a text.
+
+    Attributes:
+        written: The number as written, without what multiplies it.
+        digits: The same in digits.
+        times: What multiplies it: 1000 in "10k" and "ten thousand".
+        negative: Whether a minus stands before it.
+        start: Where it begins.
+        end: Where it ends, with what multiplies it.
+    """
+
+    written: str
+    digits: Decimal
+    times: int
+    negative: bool
+    start: int
+    end: int
+
+    @property
+    def value(self) -> Decimal:
+        """What it comes to, without its sign."""
+        return self.digits * self.times
+
+
+def amounts(text: str) -> list[Amount]:
+    """Return the numbers of a text in their order, with the words up to twelve. "1.2.3" is none.
+
+    Example:
+        >>> [(str(a.value), a.negative) for a in amounts("ten thousand images, r = -0.8, 3M")]
+        [('10000', False), ('0.8', True), ('3000000', False)]
+    """
+    found = []
+    for match in _AMOUNT.finditer(text):
+        written, times = match["number"], (match["letter"] or match["word"] or "").lower()
+        digits = re.sub(r",(?=\d{3}(?!\d))", "", _NUMBER_WORDS.get(written.lower(), written))
+        if _DECIMAL.fullmatch(digits):
+            negative = bool(_MINUS.search(text[max(0, match.start() - 3) : match.start()]))
+            found.append(Amount(written, Decimal(digits), _TIMES.get(times, 1), negative, match.start(), match.end()))
+    return found
 
 
 def numbers(text: str) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 ``Status`` may come at any time. ``Sources`` comes as soon as the papers are found, and again if a language model's
 wording of a follow-up question finds others. The text of the ``Token`` events between two settled sentences
-(``Sentence`` or ``Dropped``) is the text of the second.
+(``Sentence`` or ``Dropped``) is the text of the second, unless that ends a model's thinking which had no beginning.
+Sentences that no abstract supports, where they may stay, are settled after the first one that has a citation.
 """
 
 import threading

@@ -4,18 +4,21 @@ A sentence is kept when one or two sentences of one abstract, its quotes, suppor
 and closeness in meaning and words say so together, and nothing in it contradicts the quotes (:mod:`rag.contradiction`):
 
 - every number in it stands in the quotes: digits, and the words two to twelve, "three" and "3" being the same, with the
-  same unit where both have one; "one" only before a unit;
+  same unit where both have one; "one" only before a unit; also in another form ("10k"), as a near bound ("more than
+  five" for 5.1) or as a count of what they list ("all three"), and not in another's place, with another sign or bound;
 - every name in it (a word with inner capitals, with digits or in capitals anywhere; a capitalised word unless it opens
   the sentence) stands in the *title or abstract* of the cited paper, see :func:`rag.names.mentions`: a quote often
   says "our method" where the sentence has to name it;
-- what it denies (not, no, never, without, n't, cannot, fails to, neither, nor, none) the quotes do not affirm, and the
-  other way round, as far as the first word after the negation tells (:mod:`rag.denial`);
-- no word of it has its opposite in its place ("higher", "lower");
-- it does not have the two sides of a relation ("outperforms", "replaces") crosswise (:mod:`rag.roles`).
+- it does not deny (not, no, never, without, n't, cannot, fails to, neither, nor, none) a word that the quotes affirm,
+  nor the other way round (:mod:`rag.denial`);
+- no word of it has its opposite in its place ("higher", "lower"; "add" and "remove" beside the same word);
+- it does not have the two sides of a relation ("outperforms", "is smaller than") crosswise (:mod:`rag.roles`);
+- it does not say "all" for "some", nor "only" of what is one of several.
 
-Not checked by rule: what a number or a name is said of, ordinals, number words beyond twelve, a capitalised word that
-opens the sentence, two negations in one sentence, and who does what to whom where no relation of that list says so; of
-these only the reader has a notion. The score is not a proof; it is shown as such.
+Not checked by rule: what a number or a name is said of, unless the word that follows it tells, ordinals, number words
+beyond twelve, a capitalised word that opens the sentence, a negation of what the quotes put into other words, two
+negations in one sentence, and who does what to whom where no relation of that list says so; of these only the reader
+has a notion. The score is not a proof; it is shown as such.
 """
 
 import re
@@ -23,23 +26,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from index.rows import StoredPaper
+from index.terms import question_terms
 
 from .answer import AnswerSentence, DroppedSentence
 from .answering.sentence_stream import WrittenSentence
 from .citations import Markers, cite
 from .contradiction import contradiction
 from .events import Verdict
+from .evidence.gathering import BOILERPLATE
 from .evidence.reader import EvidenceReader, probability
 from .names import mentions, names_in_title
 from .retrieval import Hit, Query, term_set
 
 MIN_SUPPORT = 0.55
+_SURE_HINT = 0.5  # a text that says no more than a title is of that paper
 _HINT = 0.05  # the paper that the model named, or was speaking of, wins a close race
 _SECOND_QUOTE = 0.9  # a second quote is cited when it comes this near to the first
 _ANOTHER = re.compile(
     r"\b(?:one|another|other|second|third|some|several|both|also|in contrast|by contrast|similarly)\b", re.I
 )
 _CLEARLY_BEHIND = 0.15  # a paper whose nearest sentence is so much farther is not read
+_GENERIC = set(question_terms("paper article work study method model approach system called named titled"))
 _PAPERS_JUDGED = 2  # the nearest ones are read; a third hardly ever holds the support
 
 
@@ -49,6 +56,7 @@ class _Quote:
     sentence: int
     score: float
     hint: float  # decides between quotes, and is no support
+    in_title: bool  # whether the title says all that the text does, which names the paper; False for where the code is
 
     @property
     def rank(self) -> float:
@@ -159,24 +167,36 @@ def _judged(quotes: Sequence[_Quote], query: Query, hits: Sequence[Hit], reader:
     nearest = [paper for paper, rank in best.items() if rank >= first - _CLEARLY_BEHIND][:_PAPERS_JUDGED]
     readings = dict(zip(nearest, reader.judge(query, [hits[at].stored for at in nearest]), strict=True))
     judged = [
-        replace(q, score=0.5 * q.score + 0.5 * probability(float(readings[q.paper].support[q.sentence])))
+        replace(q, score=_support(q, float(readings[q.paper].support[q.sentence])))
         for q in quotes
         if q.paper in readings
     ]
     return sorted(judged, key=lambda quote: -quote.rank)
 
 
+def _support(quote: _Quote, log_odds: float) -> float:
+    """Return half closeness and half what the reader says; closeness alone of what a title says already.
+
+    The reader sees little support in a title ("RIFormer removes token mixers").
+    """
+    judged = 0.5 * quote.score + 0.5 * probability(log_odds)
+    return max(judged, quote.score, MIN_SUPPORT) if quote.in_title else judged
+
+
 def _quotes(query: Query, hits: Sequence[Hit], named: set[int], spoken_of: str) -> list[_Quote]:
     """Score every retrieved sentence by closeness: half meaning, half the share of the text's words it holds."""
-    words = term_set(query.text)
+    words, topic = term_set(query.text), set(question_terms(query.text)) - _GENERIC
     quotes = []
     for number, hit in enumerate(hits):
         stored = hit.stored
         title = term_set(stored.paper.title)
+        in_title = topic <= title and names_in_title(stored.paper, query.text)
         hinted = number in named or stored.paper.id == spoken_of
+        hint = _SURE_HINT if in_title else _HINT if hinted else 0.0
         similarity = stored.sentence_vectors @ query.vector
         for index, (start, end) in enumerate(stored.sentences):
-            share = len(words & (term_set(stored.paper.abstract[start:end]) | title)) / len(words)
-            score = 0.5 * float(similarity[index]) + 0.5 * share
-            quotes.append(_Quote(number, index, score, _HINT if hinted else 0.0))
+            sentence = stored.paper.abstract[start:end]
+            share = len(words & (term_set(sentence) | title)) / len(words)
+            says_more = in_title and not BOILERPLATE.search(sentence)  # than where the code is
+            quotes.append(_Quote(number, index, 0.5 * float(similarity[index]) + 0.5 * share, hint, says_more))
     return quotes

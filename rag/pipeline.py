@@ -6,15 +6,16 @@ Search, read, decide whether to answer, write, cite. Each stage is a module of i
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from index.filters import Where
 from index.paper import Paper
 from index.store import PaperStore
 
 from .answer import Answer, Source, Trace
+from .answering.draft import Draft
 from .answering.evidence_answerer import compose
-from .answering.llm_answerer import EVIDENCE_ANSWERS, PROMPT_PAPERS, Draft, LLMAnswerer
+from .answering.llm_answerer import PROMPT_PAPERS, LLMAnswerer
 from .answering.routing import is_easy
 from .answering.selection import Selection, select
 from .citations import Markers
@@ -45,6 +46,16 @@ class _Clock:
         self.timings[name] = round(1000 * (now - self._last), 2)
         self.timings["total"] = round(1000 * (now - self._began), 2)
         self._last = now
+
+
+@dataclass(frozen=True, slots=True)
+class _Considered:
+    """What is known before anything is written: the papers in their order, what is in them, and whether they answer."""
+
+    retrieval: Retrieval
+    evidence: list[PaperEvidence]
+    selection: Selection
+    verdict: Answerability
 
 
 class Pipeline:
@@ -116,56 +127,46 @@ class Pipeline:
         clock, draft = _Clock(), Draft()
         yield Status("search", "Searching the papers")
         reference = refer(question, history, self._retriever, where)
-        found = self._retriever.retrieve(reference.wordings, k + bool(reference.left_out), where)
-        yield Sources(marked(_without(found, reference.left_out, k).hits, {}))
+        found, retrieval = self._search(reference, k, where)
+        yield Sources(marked(retrieval.hits, {}))
         clock.stage("search")
+        yield Status("read", "Reading the nearest papers")
+        form, reader = form_of(question), self._load_reader()
+        considered = self._consider(reader, reference, retrieval, form, k)
+        clock.stage("read")
+        trace = Trace(
+            answerer="evidence",
+            embed_model=str(self._store.encoder.identity["model_name"]),
+            answerability=considered.verdict.score,
+            threshold=self._threshold,
+        )
+        if not considered.selection.papers or considered.verdict.score < self._threshold:
+            reason, nearest = self._explain(question, considered.verdict, found, considered.retrieval, where)
+            trace = replace(trace, standalone_question=reference.text, timings_ms=clock.timings)
+            sources = marked(considered.retrieval.hits, {})
+            yield Done(Answer(question, "refused", sources=sources, nearest=nearest, reason=reason, trace=trace))
+            return
+
         if turn is not None and reference.depends and self._settings.answering.rewrite:
             reworded = yield from self._reword(turn, reference, history, draft, cancel)
             if reworded is not reference:
                 reference = reworded
-                found = self._retriever.retrieve(reference.wordings, k + bool(reference.left_out), where)
-                yield Sources(marked(_without(found, reference.left_out, k).hits, {}))
+                _, retrieval = self._search(reference, k, where)
+                yield Sources(marked(retrieval.hits, {}))
+                considered = self._consider(reader, reference, retrieval, form, k)
             clock.stage("rewrite")
-        retrieval = _without(found, reference.left_out, k)
-
-        yield Status("read", "Reading the nearest papers")
-        form, reader = form_of(question), self._load_reader()
-        retrieval, evidence = self._read(reader, retrieval, form, alone=not reference.depends)
-        selection = select(form, retrieval.query, evidence, k)
-        verdict = answerability(
-            retrieval.query, retrieval.names, selection.papers, selection.form, follow_up=reference.depends
-        )
-        clock.stage("read")
-        trace = Trace(
-            standalone_question=reference.text,
-            answerer="evidence",
-            embed_model=str(self._store.encoder.identity["model_name"]),
-            answerability=verdict.score,
-            threshold=self._threshold,
-        )
-        if not selection.papers or verdict.score < self._threshold:
-            reason, nearest = self._explain(question, verdict, found, retrieval, where)
-            trace = replace(trace, notes=tuple(draft.notes), timings_ms=clock.timings)
-            sources = marked(retrieval.hits, {})
-            yield Done(Answer(question, "refused", sources=sources, nearest=nearest, reason=reason, trace=trace))
-            return
-
-        gap = verdict.gap()
-        if turn is not None and self._wants_model(question, reference, selection, turn, draft):
-            writer = LLMAnswerer(reader, self._retriever.query, self._settings.answering)
-            said_before = history if reference.depends else ()
-            single = form is Form.SINGLE
-            given = evidence[:PROMPT_PAPERS] if single else evidence
-            others = retrieval.hits[len(given) :]
-            yield from writer.write(
-                turn, question, given, draft, cancel, markers, said_before, others, one_paper=single
-            )
-            turn.leave()
-            if draft.sentences:
-                trace = replace(trace, answerer=turn.shared.name)
-                gap = ""  # it was judged by the papers that would be quoted, and the model may have cited others
+        trace = replace(trace, standalone_question=reference.text)
+        gap = considered.verdict.gap()
+        if turn is not None:
+            if self._wants_model(question, reference, considered.selection, draft):
+                said_before = history if reference.depends else ()
+                yield from self._let_model_write(turn, question, considered, form, draft, cancel, markers, said_before)
+                if draft.sentences:
+                    trace = replace(trace, answerer=turn.shared.name)
+                    gap = ""  # it was judged by the papers that would be quoted, and the model may have cited others
+            turn.leave()  # quoting needs no model
         if not draft.sentences and not draft.stopped:
-            selection, lacking = self._cover_parts(reader, question, selection)
+            selection, lacking = self._cover_parts(reader, question, considered.selection)
             gap = gap or lacking
             yield from self._quote(question, selection, draft, cancel, markers)
         clock.stage("write")
@@ -176,12 +177,29 @@ class Pipeline:
                 question=question,
                 status="partial" if reason else "answered",
                 sentences=tuple(draft.sentences),
-                sources=marked(retrieval.hits, cited),
+                sources=marked(considered.retrieval.hits, cited),
                 dropped=tuple(draft.dropped),
                 reason=reason,
                 trace=replace(trace, prompt=draft.prompt, notes=tuple(draft.notes), timings_ms=clock.timings),
             )
         )
+
+    def _let_model_write(
+        self,
+        turn: Turn,
+        question: str,
+        considered: "_Considered",
+        form: Form,
+        draft: Draft,
+        cancel: CancelToken,
+        markers: Markers,
+        said_before: Sequence[Mapping[str, str]],
+    ) -> Iterator[Event]:
+        writer = LLMAnswerer(self._load_reader(), self._retriever.query, self._settings.answering)
+        single = form is Form.SINGLE
+        given = considered.evidence[:PROMPT_PAPERS] if single else considered.evidence
+        others = considered.retrieval.hits[len(given) :]
+        return writer.write(turn, question, given, draft, cancel, markers, said_before, others, one_paper=single)
 
     def _reword(
         self,
@@ -199,14 +217,30 @@ class Pipeline:
         rest = [(wording, weight / 2) for wording, weight in others]
         return replace(reference, text=text, wordings=((question, own), *rest, (text, (1 - own) / 2)))
 
-    def _wants_model(self, question: str, reference: Reference, selection: Selection, turn: Turn, draft: Draft) -> bool:
+    def _wants_model(self, question: str, reference: Reference, selection: Selection, draft: Draft) -> bool:
         """Whether the language model is to write: it is not when it was given up before, or the question is easy."""
-        if draft.notes or draft.stopped:
+        if draft.without_model or draft.stopped:
             return False
         if self._settings.answering.routing and not reference.depends and is_easy(question, selection):
-            draft.notes.append(f"One sentence answers this surely; {EVIDENCE_ANSWERS}")
+            draft.give_up("One sentence answers this surely")
             return False
         return True
+
+    def _search(self, reference: Reference, k: int, where: Where | None) -> tuple[Retrieval, Retrieval]:
+        """Return what is found, and the same without the paper that is not wanted again."""
+        found = self._retriever.retrieve(reference.wordings, k + bool(reference.left_out), where)
+        return found, _without(found, reference.left_out, k)
+
+    def _consider(
+        self, reader: EvidenceReader, reference: Reference, retrieval: Retrieval, form: Form, k: int
+    ) -> "_Considered":
+        """Read the best papers, choose those that an answer is made of, and judge whether they answer."""
+        retrieval, evidence = self._read(reader, retrieval, form, alone=not reference.depends)
+        selection = select(form, retrieval.query, evidence, k)
+        verdict = answerability(
+            retrieval.query, retrieval.names, selection.papers, selection.form, follow_up=reference.depends
+        )
+        return _Considered(retrieval, evidence, selection, verdict)
 
     def _read(
         self, reader: EvidenceReader, retrieval: Retrieval, form: Form, *, alone: bool

@@ -289,7 +289,11 @@ class PaperQA:
         k: int | None = None,
         cancel: CancelToken | None = None,
     ) -> Iterator[Event]:
-        """Answer a question as a stream of events that ends with :class:`~rag.events.Done`; see :meth:`ask`."""
+        """Answer a question as a stream of events that ends with :class:`~rag.events.Done`; see :meth:`ask`.
+
+        The stream is a generator: close it, or cancel, if it is not read to its end. Until then it keeps its place in a
+        language model's queue.
+        """
         return self._stream(question, history, where, k, cancel, {})
 
     def _stream(
@@ -455,10 +459,11 @@ def _shared_model(llm: "str | LanguageModel | BaseLLM | None", settings: "Settin
         return None
     from .llm.loading import as_language_model, load_model
     from .llm.shared import SharedModel
+    from .llm.source import parse_source
 
     concurrent, waiting = settings.answering.concurrent, settings.answering.max_waiting
     if isinstance(llm, str):
-        return SharedModel(lambda: load_model(llm, settings), llm, concurrent, waiting)
+        return SharedModel(lambda: load_model(llm, settings), parse_source(llm).name, concurrent, waiting)
     model = as_language_model(llm)
     return SharedModel(lambda: model, model.name, concurrent, waiting)
 

@@ -11,8 +11,9 @@ from contextlib import closing
 from index.errors import GenerationError, ModelLoadError
 from index.terms import question_terms
 
-from .answering.llm_answerer import EVIDENCE_ANSWERS, Draft, take_turn
+from .answering.draft import Draft
 from .answering.thinking import Restart, ThinkingFilter
+from .answering.waiting import take_turn
 from .events import CancelToken, Event, Status
 from .llm.model import LanguageModel, Messages
 from .llm.shared import Turn
@@ -59,7 +60,7 @@ def rewrite(
         text = _first_line(llm, messages, cancel)
         return "" if cancel.cancelled else accepted(text, question, history)  # a stop may have cut it anywhere
     except (GenerationError, ModelLoadError) as exc:
-        draft.notes.append(f"{exc} {EVIDENCE_ANSWERS.capitalize()}")
+        draft.give_up(str(exc))
         return ""
 
 

@@ -8,6 +8,8 @@ import re
 
 from index.text import strip_invisible
 
+from . import thinking_tags
+
 _NUMBERS = (
     r" ?(?:papers?|sources?|\^)? ?\d{1,9}(?: ?(?:[,;&–—-]|and) ?(?:papers? )?\d{1,9})* ?(?:†[^\[\]【】［］]{0,40})?"
 )
@@ -25,16 +27,16 @@ MARKER_RUN = re.compile(rf" ?\( ?{_RUN} ?\)| ?{_RUN}", re.I)
 # Tags that chat templates and tool calls are made of, those of ChatML, Llama, Phi, DeepSeek, gpt-oss and Command R
 # (<|…|>), Gemma, GLM and others (<name>), Mistral ([NAME]), EXAONE ([|name|]) and MiniMax (]~b]).
 _NAMED_TAGS = (
-    "system|user|assistant|human|model|think|thinking|tool|tools|tool_calls?|tool_response|start_of_turn|end_of_turn|"
+    f"{thinking_tags.NAMES}|system|user|assistant|human|model|tool|tools|tool_calls?|tool_response|start_of_turn|end_of_turn|"
     "bos|eos|pad|unk|s"
 )
 _BRACKET_TAGS = (
-    "INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|(?:BEGIN_)?TOOL_(?:CALLS|RESULTS|CONTENT)|ARGS|CALL_ID|THINK|MODEL_SETTINGS|"
+    "INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|(?:BEGIN_)?TOOL_(?:CALLS|RESULTS|CONTENT)|ARGS|CALL_ID|MODEL_SETTINGS|"
     "PREFIX|MIDDLE|SUFFIX|IMG(?:_BREAK|_END)?|(?:BEGIN_)?AUDIO|[gs]MASK"
 )
 _TEMPLATE_TAGS = re.compile(
     rf"<[|｜][^|｜<>]{{0,60}}[|｜]>|< ?/? ?(?:{_NAMED_TAGS}) ?/?>|<</?SYS>>"
-    rf"|\[/?(?:{_BRACKET_TAGS})\]|\[\|[a-z_]{{2,40}}\|\]|\[e~\[|\]~!?b[\[\]]",
+    rf"|{thinking_tags.EITHER.pattern}|\[/?(?:{_BRACKET_TAGS})\]|\[\|[a-z_]{{2,40}}\|\]|\[e~\[|\]~!?b[\[\]]",
     re.I,
 )
 # Of these, what a model writes where its answer is over.

@@ -5,11 +5,15 @@ order: arguments > environment ``CITEWELL_*`` > ``citewell.toml`` > defaults. It
 point; what it returns is frozen and handed on. A name that is not a setting is refused wherever it stands:
 a mistyped key would otherwise be a setting that silently does nothing.
 
+A file that merely lies in the current folder may have come with the folder. It may not let program code run
+(:data:`NOT_FROM_FOUND_FILE`), nor say where a key is sent (:meth:`Settings.was_found`).
+
 A collection can keep a few settings of its own (:data:`TUNABLE`), which :func:`tuned` puts in the place of defaults.
 """
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Set
 from pathlib import Path
@@ -23,6 +27,7 @@ from index.errors import ConfigError
 __all__ = [
     "CONFIG_FILE",
     "ENV_PREFIX",
+    "NOT_FROM_FOUND_FILE",
     "TUNABLE",
     "SettingRow",
     "Settings",
@@ -36,6 +41,8 @@ CONFIG_FILE: Final = "citewell.toml"
 ENV_PREFIX: Final = "CITEWELL_"
 TUNABLE: Final = ("refusal.threshold", "retrieval.keywords", "retrieval.rerank")
 """The settings that a collection can keep: what is best for them depends on its papers."""
+NOT_FROM_FOUND_FILE: Final = ("answering.trust_remote_code",)
+"""The settings that only those may switch on who name the settings file, or set them elsewhere."""
 CONFIG_VARIABLE: Final = "CITEWELL_CONFIG"
 _SHORT_NAMES: Final = {"CITEWELL_CACHE_DIR": "index.cache_dir"}  # a second, shorter variable for one setting
 API_KEY_VARIABLE: Final = "CITEWELL_LLM_API_KEY"  # of a language model's server; a secret is no setting
@@ -164,6 +171,12 @@ class Settings(BaseSettings):
 
     # Where each value that is not a default came from, by the setting's name.
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+    # Those that a settings file says which nobody named: it lay in the current folder.
+    _found: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def was_found(self, name: str) -> bool:
+        """Whether a value, such as that of ``answering.llm``, is from a settings file that nobody named."""
+        return name in self._found
 
     @classmethod
     def settings_customise_sources(
@@ -206,7 +219,8 @@ def load_settings(
 
     Raises:
         ConfigError: If a name is not a setting, a value is not allowed, or a named settings file is missing
-            or is not TOML. The message names the key, its source and the nearest setting.
+            or is not TOML. The message names the key, its source and the nearest setting. Also if a file that was
+            not named switches on what it may not.
     """
     sources: dict[str, str] = {}
     merged: dict[str, dict[str, Any]] = {}
@@ -220,21 +234,40 @@ def load_settings(
     except ValidationError as exc:
         raise ConfigError("; ".join(_bad_values(exc, sources))) from exc
     settings._sources = sources
+    if not (config_file or os.environ.get(CONFIG_VARIABLE)):
+        settings._found = frozenset(name for name, origin in sources.items() if origin == CONFIG_FILE)
+        _refuse_found(settings)
     return settings
 
 
 def describe(settings: Settings) -> list[SettingRow]:
-    """List every setting with its value and where it came from, in the order of the groups."""
+    """List every setting with its value and where it came from, in the order of the groups; passwords are masked."""
     return [
         SettingRow(
             name=name,
-            value=getattr(getattr(settings, group), field),
+            value=_masked(getattr(getattr(settings, group), field)),
             source=_source_of(settings, name),
             description=description,
         )
         for name, description in _descriptions().items()
         for group, _, field in [name.partition(".")]
     ]
+
+
+def _refuse_found(settings: Settings) -> None:
+    for name in NOT_FROM_FOUND_FILE:
+        group, _, field = name.partition(".")
+        if settings.was_found(name) and getattr(getattr(settings, group), field):
+            raise ConfigError(
+                f"{CONFIG_FILE} in the current folder sets {name}, which lets program code run, and a file that was "
+                f"merely found may not do so. If you trust it: {_long_variable(name)}=true, or name the file with "
+                f"--config or {CONFIG_VARIABLE}."
+            )
+
+
+def _masked(value: Any) -> Any:
+    """Return a value without the password that an address in it may hold."""
+    return re.sub(r"(://)[^#\s]*@", r"\1…@", value) if isinstance(value, str) else value
 
 
 def check_tuning(values: Mapping[str, bool | float | None], origin: str = "argument") -> None:

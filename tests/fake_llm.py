@@ -15,7 +15,7 @@ PIECE = 7  # characters: pieces that respect neither words nor markers
 
 
 class ScriptedLLM:
-    """Writes its replies in turn.
+    """Writes its replies in turn, each as a whole; one of at least the tokens that were allowed counts as cut.
 
     Args:
         replies: One text per call; the last one is repeated for ever.
@@ -61,7 +61,7 @@ class ScriptedLLM:
 
     def stream(
         self, messages: Messages, max_new_tokens: int, cancel: CancelToken, papers: int = 0
-    ) -> Generator[str, None, None]:
+    ) -> Generator[str, None, bool]:
         self.prompts.append(self.prompt(messages))
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         self.running += 1
@@ -69,12 +69,13 @@ class ScriptedLLM:
         try:
             for start in range(0, len(reply), PIECE):
                 if cancel.cancelled:
-                    return
+                    return False
                 if self._fails_after is not None and start >= self._fails_after:
                     raise GenerationError("The language model scripted failed: out of memory.")
                 time.sleep(self._delay_s)
                 self.pieces += 1
                 yield reply[start : start + PIECE]
+            return self.count_tokens(reply) >= max_new_tokens
         finally:
             self.running -= 1
 

@@ -15,7 +15,7 @@ from statistics import mean
 
 from index.bundled import bundled_papers
 from rag import CancelToken, PaperQA, Settings
-from rag.llm.model import Messages, estimate_tokens, likeness
+from rag.llm.model import Messages, PlainModel
 
 from ..cli import EXAMPLE_QUESTIONS
 from ..dataset import Question, load_questions
@@ -24,7 +24,7 @@ from ..metrics import score_answer
 from .tables import table
 
 
-class NotingModel:
+class NotingModel(PlainModel):
     """A language model that writes nothing, so that the evidence reader answers.
 
     Attributes:
@@ -32,26 +32,17 @@ class NotingModel:
     """
 
     name = "noting"
-    window = None
-    concurrent = 1
 
     def __init__(self) -> None:
         self.called = False
 
-    def prompt(self, messages: Messages) -> str:
-        """Return the messages as one text."""
-        return likeness(messages)
-
-    def count_tokens(self, text: str) -> int:
-        """Return an estimate."""
-        return estimate_tokens(text)
-
     def stream(
         self, messages: Messages, max_new_tokens: int, cancel: CancelToken, papers: int = 0
-    ) -> Generator[str, None, None]:
+    ) -> Generator[str, None, bool]:
         """Note the call."""
         self.called = True
         yield from ()
+        return False
 
 
 def main() -> None:

@@ -1,22 +1,20 @@
 """The answerer with a language model: the model writes, and every sentence is settled as it ends.
 
-What no abstract supports, or repeats an earlier sentence, is dropped with the reason. If nothing of what the model
-wrote is left, if it fails before its first supported sentence, or if its queue is too long, the draft stays empty and
-says why in its notes; the caller then lets the evidence answer. If it fails later, what was settled stays, marked as
-incomplete.
+What repeats an earlier sentence is dropped, as is what no abstract supports, unless ``answering.grounding`` lets it
+stay. If nothing that an abstract supports is left, if the model fails before its first supported sentence, or if its
+queue is too long, the draft stays empty and says why in its notes; the caller then lets the evidence answer. If it
+fails later, what was settled stays, marked as incomplete.
 """
 
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 
 from index.errors import GenerationError, ModelLoadError
 
 from ..answer import AnswerSentence, DroppedSentence
 from ..citations import Markers
-from ..events import CancelToken, Dropped, Event, Sentence, Status, Token, Verdict
+from ..events import CancelToken, Event, Status, Token
 from ..evidence.reader import EvidenceReader, PaperEvidence
 from ..grounding import Grounded, ground
 from ..llm.model import LanguageModel
@@ -24,45 +22,13 @@ from ..llm.shared import Turn
 from ..prompts import build_messages
 from ..retrieval import Hit, Query
 from ..settings import AnsweringSettings
+from .draft import Draft
 from .sentence_stream import SentenceStream, WrittenSentence
+from .thinking import Restart
+from .waiting import take_turn
 
 PROMPT_PAPERS = 5  # for a question that one paper answers; a list or a comparison takes all that were read
 _CIRCLES = 2  # repeated sentences in a row after which a model is going round in circles
-_CUT_MARGIN = 4  # tokens below its limit from which on a model may have been cut off
-_REPEATS = "it repeats an earlier sentence"
-EVIDENCE_ANSWERS = "the evidence reader answered."
-
-
-@dataclass(slots=True)
-class Draft:
-    """An answer while it is being written.
-
-    Attributes:
-        sentences: Settled sentences.
-        dropped: Sentences that nothing supports.
-        notes: What a reader should know, for people.
-        prompt: What the model was given.
-        stopped: Whether it was stopped before its end.
-        incomplete: Why it ends before its end although nobody stopped it, for people; "" if it does not.
-    """
-
-    sentences: list[AnswerSentence] = field(default_factory=list)
-    dropped: list[DroppedSentence] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    prompt: str = ""
-    stopped: bool = False
-    incomplete: str = ""
-
-    def settle(self, sentence: AnswerSentence, verdict: Verdict = "kept") -> Sentence:
-        """Keep a sentence and return its event."""
-        self.sentences.append(sentence)
-        return Sentence(len(self.sentences) - 1, sentence, verdict)
-
-    def drop(self, sentence: DroppedSentence) -> Dropped:
-        """Leave a sentence out and return its event."""
-        self.dropped.append(sentence)
-        return Dropped(sentence)
-
 
 Grounder = Callable[[WrittenSentence], Grounded | DroppedSentence]
 
@@ -123,9 +89,8 @@ class LLMAnswerer:
             draft.stopped = cancel.cancelled
             if draft.sentences:
                 draft.incomplete = f"The model failed before the end: {exc}"
-                draft.notes.append(draft.incomplete)
             else:
-                draft.notes.append(f"{exc} {EVIDENCE_ANSWERS.capitalize()}")
+                draft.give_up(str(exc))
 
     def _stream(
         self,
@@ -136,26 +101,26 @@ class LLMAnswerer:
         cancel: CancelToken,
         grounder: Grounder,
     ) -> Iterator[Event]:
-        limit = self._settings.max_new_tokens
-        stream, text, repeated = SentenceStream(papers, draft.prompt), "", 0
-        with closing(llm.stream(messages, limit, cancel, papers)) as pieces:
-            for piece in pieces:
-                text += piece
-                for part in stream.feed(piece):
-                    event = self._settle(part, draft, grounder)
-                    if not isinstance(event, Token):
-                        repeated = repeated + 1 if _is_repetition(event) else 0
-                    yield event
-                stream.over = stream.over or repeated >= _CIRCLES
-                if stream.over:
+        stream, settled = SentenceStream(papers, draft.prompt), _Settled(draft, grounder, self._settings.grounding)
+        cut = False
+        with closing(llm.stream(messages, self._settings.max_new_tokens, cancel, papers)) as pieces:
+            while not stream.over:
+                try:
+                    piece = next(pieces)
+                except StopIteration as end:
+                    cut = bool(end.value)
                     break
+                for part in stream.feed(piece):
+                    yield from settled.take(part)
+                stream.over = stream.over or settled.repeated >= _CIRCLES
         draft.stopped = cancel.cancelled
         if draft.stopped:
             return  # the last sentence was cut in the middle
-        for part in stream.end(cut=llm.count_tokens(text) >= limit - _CUT_MARGIN):
-            yield self._settle(part, draft, grounder)
+        for part in stream.end(cut=cut):
+            yield from settled.take(part)
+        yield from settled.end()
         if not draft.sentences:
-            draft.notes.append(f"No sentence of {llm.name} was supported; {EVIDENCE_ANSWERS}")
+            draft.give_up(f"No sentence of {llm.name} was supported" if draft.dropped else f"{llm.name} wrote nothing")
 
     def _fit(
         self,
@@ -166,9 +131,9 @@ class LLMAnswerer:
         history: Sequence[Mapping[str, str]],
     ) -> tuple[list[PaperEvidence], list[dict[str, str]]]:
         """Put as many papers in the prompt as fit whole; the least relevant is left out first."""
-        most = self._settings.prompt_tokens
+        most, limit = self._settings.prompt_tokens, self._settings.max_new_tokens
         if llm.window is not None:
-            most = min(most, llm.window - self._settings.max_new_tokens)
+            most = min(most, llm.window - limit)
         for count in range(len(evidence), 0, -1):
             messages = build_messages(question, evidence[:count], history)
             draft.prompt = llm.prompt(messages)
@@ -178,7 +143,11 @@ class LLMAnswerer:
                         f"{llm.name} was given {count} of {len(evidence)} papers: no more fit in {most:,} tokens."
                     )
                 return list(evidence[:count]), messages
-        draft.notes.append(f"Not one paper fits in the {max(0, most):,} tokens of {llm.name}; {EVIDENCE_ANSWERS}")
+        if most < self._settings.prompt_tokens:
+            why = f"its window has {llm.window:,} tokens, and answering.max_new_tokens keeps {limit:,} of them"
+        else:
+            why = f"answering.prompt_tokens is {most:,}"
+        draft.give_up(f"Not one paper fits into a prompt of {llm.name}: {why}")
         return [], []
 
     def _ground(
@@ -188,61 +157,64 @@ class LLMAnswerer:
         spoken_of = cited[-1] if cited and one_paper else ""
         return ground(written, hits, self._reader, self._make_query, markers, spoken_of)
 
-    def _settle(self, part: str | WrittenSentence, draft: Draft, grounder: Grounder) -> Event:
-        """Return the event of a piece of text, or what becomes of a sentence."""
-        if isinstance(part, str):
-            return Token(part)
-        if not part.whole:
-            return draft.drop(DroppedSentence(part.text, "it was cut off before its end", 0.0))
-        if part.text in (*(kept.text for kept in draft.sentences), *(left.text for left in draft.dropped)):
-            return draft.drop(DroppedSentence(part.text, _REPEATS, 0.0))
-        grounded = grounder(part)
-        if isinstance(grounded, Grounded):
-            return draft.settle(grounded.sentence, grounded.verdict)
-        if self._settings.grounding == "strict":
-            return draft.drop(grounded)
-        reason = grounded.reason if self._settings.grounding == "mark" else ""
-        return draft.settle(AnswerSentence(part.text, grounded.support, (), unsupported=reason), "unsupported")
 
+class _Settled:
+    """Settles the sentences of one answer.
 
-def _is_repetition(event: Event) -> bool:
-    return isinstance(event, Dropped) and event.sentence.reason == _REPEATS
+    Where unsupported ones stay ("mark", "off"), they are held back until the first supported one: an answer that has
+    none is no answer.
 
-
-def take_turn(
-    turn: Turn, max_wait_s: float | None, draft: Draft, cancel: CancelToken
-) -> Generator[Event, None, LanguageModel | None]:
-    """Wait for the model and load it, telling the place in the queue; a turn that was taken already costs nothing.
-
-    Args:
-        turn: A place in the model's queue.
-        max_wait_s: Longest wait, in seconds; None: any.
-        draft: Is told why the model is not used.
-        cancel: Ends the waiting.
-
-    Returns:
-        The model; None if the queue is full or too long, or a stop came first.
-
-    Raises:
-        ModelLoadError: If the model cannot be loaded.
+    Attributes:
+        repeated: How many sentences in a row repeat one before them.
     """
-    shared = turn.shared
-    if not turn.join():
-        draft.notes.append(f"Too many answers are waiting for {shared.name}; {EVIDENCE_ANSWERS}")
-        return None
-    until = None if max_wait_s is None else time.monotonic() + max_wait_s
-    while ahead := turn.ahead:
-        late = until is not None and (time.monotonic() >= until or turn.expected_wait_s > (max_wait_s or 0.0))
-        if late or cancel.cancelled:
-            turn.leave()
-            draft.stopped = cancel.cancelled
-            if late:
-                draft.notes.append(f"{shared.name} is busy for more than {max_wait_s:g} s; {EVIDENCE_ANSWERS}")
-            return None
-        yield Status("wait", f"Waiting for {shared.name}: {ahead} answer{'s go' if ahead > 1 else ' goes'} first")
-        turn.wait(cancel, ahead, until)
-    if not shared.loaded:
-        yield Status("load", f"Loading {shared.name}")
-    model = shared.model(cancel)
-    draft.stopped = model is None
-    return model
+
+    def __init__(self, draft: Draft, grounder: Grounder, grounding: str) -> None:
+        self._draft = draft
+        self._grounder = grounder
+        self._grounding = grounding
+        self._held: list[DroppedSentence] = []
+        self._said: set[str] = set()
+        self.repeated = 0
+
+    def take(self, part: str | WrittenSentence | Restart) -> Iterator[Event]:
+        """Yield the event of a piece of text, or what becomes of a sentence."""
+        if isinstance(part, str):
+            yield Token(part)
+        elif isinstance(part, Restart):  # all before was thinking; what of it the papers support stays
+            self._draft.dropped.clear()
+            self._held.clear()
+            self._said.clear()
+            self.repeated = 0
+        elif not part.whole:
+            yield self._draft.drop(DroppedSentence(part.text, "it was cut off before its end", 0.0))
+        elif part.text in self._said:  # small models go round in circles
+            self.repeated += 1
+            yield self._draft.drop(DroppedSentence(part.text, "it repeats an earlier sentence", 0.0))
+        else:
+            self._said.add(part.text)
+            self.repeated = 0
+            if not any(part.text == kept.text for kept in self._draft.sentences):  # kept while it was thought
+                yield from self._settle(self._grounder(part))
+
+    def _settle(self, grounded: Grounded | DroppedSentence) -> Iterator[Event]:
+        if isinstance(grounded, Grounded):
+            yield from self._release()
+            yield self._draft.settle(grounded.sentence, grounded.verdict)
+        elif self._grounding == "strict":
+            yield self._draft.drop(grounded)
+        else:
+            self._held.append(grounded)
+            if self._draft.sentences:
+                yield from self._release()
+
+    def _release(self) -> Iterator[Event]:
+        for held in self._held:
+            reason = held.reason if self._grounding == "mark" else ""
+            yield self._draft.settle(AnswerSentence(held.text, held.support, (), unsupported=reason), "unsupported")
+        self._held.clear()
+
+    def end(self) -> Iterator[Event]:
+        """Yield what becomes of sentences that are still held back: no supported one has come."""
+        for held in self._held:
+            yield self._draft.drop(held)
+        self._held.clear()

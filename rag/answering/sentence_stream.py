@@ -4,8 +4,9 @@ A model writes pieces that respect neither words nor markers nor tags. What come
 and each sentence as soon as no further text can change it:
 
 - thinking is taken out, and whatever is never seen: control and zero-width characters, hidden text;
-- citation markers in any form ([1], [1, 2], [1-3], [[1]], 【1†source】, "Paper 2") are taken out of the text; of the
-  numbers in them, those that name a paper of the prompt are kept with the sentence, as a hint, all others are counted;
+- citation markers in any form ([1], [1, 2], [1-3], [[1]], 【1†source】, "Paper 2"; not intervals) are taken out of the
+  text; of the numbers in them, those that name a paper of the prompt are kept with the sentence, as a hint, all others
+  are counted;
 - bullets, headings' marks and emphasis are taken out; a list item, or a paragraph, ends a sentence without a full stop;
 - a line that begins like a turn of a conversation ("Question: …"), or a chat template's tag behind the first word,
   ends the answer: the model is talking to itself.
@@ -47,14 +48,18 @@ _BREAK = re.compile(r"\n(?=[ \t]*(?:[-*•–]|\d{1,2}[.)]|#{1,6}|>)[ \t])|\n[ \
 _BREAK_BEGUN = re.compile(r"\n[ \t]*(?:[-*•–>]|#{1,6}|\d{1,2}[.)]?)?\Z")
 _EMPHASIS = re.compile(r"\*\*|__|(?<!\w)[*_](?=\w)|(?<=[\w.!?])[*_](?!\w)|`")
 _TERMINATOR = re.compile(r"""[.!?…。！？]+["'”’)\]*_」』）]*$""")
-_TURN = re.compile(
-    r"^\s*(?:\W{0,3})(?:question|user|human|papers?|system|earlier question|references?|sources?)\W{0,3}:", re.I
-)
+_TURN = re.compile(r"^\s*\W{0,3}(?:question|user|human|assistant|earlier (?:question|answer))\W{0,3}:", re.I)
+_PART = re.compile(r"^\s*\W{0,3}(?:papers?|system|references?|sources?)\W{0,3}:", re.I)  # an answer may begin so
 _PREFACE = re.compile(r"^(?:the )?(?:final |short )?answer\s*:\s*", re.I)
 _NAMED_PAPER = re.compile(r"\b(?:[Pp]aper|[Ss]ource|[Rr]eference|[Dd]ocument|[Pp]assage) #?(\d{1,2})\b(?!\.\d|%)")
+_INTERVAL = re.compile(  # of numbers, and no marker: "in the interval [0, 1]"
+    r"\b(?:range|interval|within|between|lies? in|values? in|bounded by|normali[sz]ed to|scaled to)(?: of| from)? "
+    r"\[ ?\d+ ?, ?\d+ ?\]|\b(?:in|to|from) \[ ?0 ?, ?\d+ ?\]",
+    re.I,
+)
 _BY_MARKER = re.compile(
-    r"^(?:according to|as (?:stated|shown|described|reported|noted|mentioned) (?:in|by)|based on|in|from|per)"
-    rf"(?: the)?(?: papers?| sources?)?(?:{MARKER_RUN.pattern}),? ?",
+    r"^(?:according to|as (?:is |was )?(?:stated|shown|described|reported|noted|mentioned) (?:in|by)|based on|in|from"
+    rf"|per)(?: the)?(?: papers?| sources?)?(?:{MARKER_RUN.pattern}),? ?",
     re.I,
 )
 
@@ -93,16 +98,19 @@ class SentenceStream:
         self._tail = ""  # what belongs to no ended sentence
         self._shown = 0  # of the tail
         self._began = self._blank = False  # whether anything was shown; whether a blank is due before what comes next
+        self._first = True  # whether no sentence has ended
         self.over = False
 
-    def feed(self, piece: str) -> Iterator[str | WrittenSentence]:
-        """Take the next piece; yield text to show, and sentences that have ended."""
+    def feed(self, piece: str) -> Iterator[str | WrittenSentence | Restart]:
+        """Take the next piece; yield text to show, sentences that have ended, and that all before was thinking."""
         for passed in self._thinking.feed(visible(piece)):
             if isinstance(passed, Restart):
-                self._tail, self._shown = "", 0
+                self._tail, self._shown, self._first = "", 0, True
+                yield passed
             elif not self.over:
                 kept, end = self._tail[:-2], self._tail[-2:]
                 self._tail = kept + _BLANKS.sub(" ", _LINES.sub("\n\n", f"{end}{passed}".replace("\r", "")))
+                self._tail = _INTERVAL.sub(lambda interval: interval[0].translate(PARENTHESES), self._tail)
                 yield from self._end_at_tag()
         yield from self._advance()
 
@@ -143,7 +151,7 @@ class SentenceStream:
         for end in _sentence_ends(stable)[:-1]:
             yield from self._cut(end - done, complete=True)
             done = end
-        if self.over or (_TURN.match(self._tail) and self._shown == 0):
+        if self.over or (self._shown == 0 and self._is_turn(self._tail)):
             return  # a turn of a conversation is not shown, and is judged when its sentence has ended
         # The text after what may be the end of a sentence waits until it is known whether it is.
         known = _BREAK_BEGUN.sub("", _MARKER_BEGUN.sub("", self._tail))
@@ -162,14 +170,22 @@ class SentenceStream:
                 yield f" {words}" if self._blank and self._began else words
                 self._blank, self._began = False, True
 
+    def _is_turn(self, text: str) -> bool:
+        """Whether a text begins like a turn of a conversation, or like a part of the prompt after the answer."""
+        return bool(_TURN.match(text) or (not self._first and _PART.match(text)))
+
     def _cut(self, end: int, *, complete: bool) -> Iterator[str | WrittenSentence]:
         """Yield the rest of the tail's first sentence and the sentence itself, and go on behind it."""
         raw = self._tail[:end]
-        if self.over or _TURN.match(raw):
+        if self.over or self._is_turn(raw):
             self.over = True
             return
         yield from self._show(end)
         self._tail, self._shown, self._blank = self._tail[end:], 0, True
+        if label := _PART.match(raw):
+            raw = raw[label.end() :].lstrip()
+            raw = raw[:1].upper() + raw[1:]
+        self._first = False
         sentence = _written(raw, self._papers, complete)
         if sentence is not None:
             yield sentence

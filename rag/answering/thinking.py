@@ -1,15 +1,8 @@
 """Take a model's thinking out of what it writes, as it comes. Knows nothing of sentences."""
 
-import re
 from collections.abc import Iterator
 
-_NAMES = "think|thinking|thought|thoughts|reasoning|analysis|scratchpad"
-# Most models write <think>, Magistral [THINK], Kimi ◁think▷.
-_OPEN = re.compile(rf"<(?:{_NAMES})>|\[THINK\]|◁think▷", re.I)
-_CLOSE = re.compile(rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷", re.I)
-_EITHER = re.compile(f"{_OPEN.pattern}|{_CLOSE.pattern}", re.I)
-_TAG_BEGUN = re.compile(r"(?:</?[a-z]{0,10}|[\[◁]/?[a-z]{0,5})\Z", re.I)
-_OPENS_AT_END = re.compile(rf"(?:{_OPEN.pattern})\s*\Z", re.I)
+from ..thinking_tags import BEGUN, CLOSE, EITHER, opens_at_end
 
 
 class Restart:
@@ -24,24 +17,29 @@ class ThinkingFilter:
     """
 
     def __init__(self, prompt: str = "") -> None:
-        self._inside = bool(_OPENS_AT_END.search(prompt))
+        self._inside = opens_at_end(prompt)
         self._held = ""
+        self._passed = False  # whether anything was passed on
 
     def feed(self, piece: str) -> Iterator[str | Restart]:
         """Take the next piece; yield text to pass on, and :class:`Restart` where a block ends that never began."""
         self._held += piece
-        while tag := (_CLOSE if self._inside else _EITHER).search(self._held):
+        while tag := (CLOSE if self._inside else EITHER).search(self._held):
             before, self._held = self._held[: tag.start()], self._held[tag.end() :]
             if not self._inside and before:
+                self._passed = True
                 yield before
-            if not self._inside and tag[0][1] == "/":
-                yield Restart()
+            if not self._inside and CLOSE.fullmatch(tag[0]):
+                if self._passed:
+                    yield Restart()
+                self._passed = False
             else:
                 self._inside = not self._inside
-        begun = _TAG_BEGUN.search(self._held)
+        begun = BEGUN.search(self._held)
         ready = self._held[: begun.start()] if begun else self._held
         self._held = self._held[len(ready) :]
         if ready and not self._inside:
+            self._passed = True
             yield ready
 
     def end(self) -> str:

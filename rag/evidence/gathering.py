@@ -25,7 +25,7 @@ SHORTEST_SENTENCE = 4  # words; less is a number of a list or a heading that los
 # Log odds gained by a sentence that says what the paper does: in a list, and for a paper the question does not name.
 LIST_BONUS, INTRODUCTION_BONUS = 4.0, 1.5
 
-_BOILERPLATE = re.compile(
+BOILERPLATE = re.compile(  # a sentence that only says where the code is
     r"https?://|\bwww\.|\b(?:code|models?|data|project page)\b.{0,40}\b(?:available|released)\b", re.I
 )
 _POINTS_BACK = re.compile(r"\b(?:it|its|they|their|them|this|that|these|those|each|both|again)\b", re.I)
@@ -119,7 +119,7 @@ def _priors(question: str, sentences: Sequence[str], bonus: float) -> npt.NDArra
     """What speaks for or against a sentence whatever the question's words, log odds, float32, shape (sentences,)."""
     priors = np.zeros(len(sentences), dtype=np.float32)
     for number, sentence in enumerate(sentences):
-        beside_the_point = _BOILERPLATE.search(sentence) and not _ASKS_WHERE.search(question)
+        beside_the_point = BOILERPLATE.search(sentence) and not _ASKS_WHERE.search(question)
         if beside_the_point or len(sentence.split()) < SHORTEST_SENTENCE:
             priors[number] -= BOILERPLATE_PENALTY
         if _CONTRIBUTION.search(sentence):

@@ -1,1 +1,1 @@
-"""Language models, wherever they run. Nothing here but `check` knows of papers; `rag.answering` writes about them."""
+"""Language models, wherever they run. Nothing here knows of papers; `rag.answering` writes about them."""

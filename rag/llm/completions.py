@@ -8,22 +8,33 @@ from typing import Any
 
 from index.text import strip_invisible
 
+_CUT = {"length", "max_tokens", "content_filter", "abort"}  # the protocol's two, and what some servers say besides
 _SHOWN = 200  # characters of a server's own words in a message for people
 
 
 class UnreadableError(Exception):
-    """What came is not what the protocol says; the text is the shortened beginning of it."""
+    """What came is not what the protocol says.
+
+    Attributes:
+        said: What came, as it came: for a message it has to be :func:`shortened`.
+    """
+
+    def __init__(self, said: str | bytes) -> None:
+        super().__init__()
+        self.said = said
 
 
 class FailedError(Exception):
-    """The server says that it failed; the text is what it says.
+    """The server says that it failed.
 
     Attributes:
+        said: What it says, as it says it: for a message it has to be :func:`shortened`.
         code: Its HTTP status, if it says one.
     """
 
     def __init__(self, said: str, code: int | None = None) -> None:
-        super().__init__(said)
+        super().__init__()
+        self.said = said
         self.code = code
 
 
@@ -35,11 +46,18 @@ class Chunk:
         text: What the model writes to the reader, "" for none.
         thought: Whether it says something of the model's thinking, which is not for the reader.
         finished: Whether the model has ended.
+        reason: Why, in the server's words, such as "stop" or "length"; "" if it does not say.
     """
 
     text: str = ""
     thought: bool = False
     finished: bool = False
+    reason: str = ""
+
+    @property
+    def cut(self) -> bool:
+        """Whether something else than the model ended its text."""
+        return self.reason in _CUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +92,13 @@ def read_chunk(data: str | bytes) -> Chunk:
         return Chunk()  # usage, for example
     turn = choice.get("delta") or choice.get("message")
     turn = turn if isinstance(turn, dict) else {}
+    reason = choice.get("finish_reason")
     return Chunk(
         text=_text_of(turn.get("content")),
         # Whitespace is none: transformers serve repeats here the empty block by which a template switches it off.
         thought=bool(_text_of(turn.get("reasoning_content") or turn.get("reasoning")).strip()),
-        finished=bool(choice.get("finish_reason")),
+        finished=bool(reason),
+        reason=reason if isinstance(reason, str) else "",
     )
 
 
@@ -100,7 +120,7 @@ def read_models(data: bytes) -> list[ListedModel]:
     value = _json_object(data)
     entries = value.get("data")
     if not isinstance(entries, list):
-        raise UnreadableError(shortened(data))
+        raise UnreadableError(data)
     models = []
     for entry in entries:
         if isinstance(entry, dict) and isinstance(entry.get("id"), str):
@@ -122,7 +142,7 @@ def read_llama_cpp_window(data: bytes) -> int | None:
 
 
 def said_by(body: bytes) -> str:
-    """Return what the body of an error says, shortened, for a message; "" if it says nothing to people.
+    """Return what the body of an error says, as it says it; "" if it says nothing to people.
 
     Example:
         >>> said_by(b'{"error": {"message": "no such model", "code": 404}}')
@@ -131,25 +151,37 @@ def said_by(body: bytes) -> str:
     try:
         said, _ = _error_of(_json_object(body))
     except UnreadableError:
-        return "" if body.lstrip().startswith(b"<") else shortened(body)  # a page is not for reading in a message
+        page = body.lstrip().startswith(b"<")  # which is not for reading in a message
+        return "" if page else body.decode("utf-8", "replace")
     return said
 
 
-def shortened(text: str | bytes) -> str:
-    """Return the beginning of a server's words on one line, without characters that steer a terminal."""
+def shortened(text: str | bytes, secret: str = "") -> str:
+    """Return the beginning of a server's words on one line, without characters that steer a terminal.
+
+    Args:
+        text: The words as they came: a secret that was cut before would be shown in part.
+        secret: Is not shown; "" for none.
+    """
     if isinstance(text, bytes):
-        text = text[: 20 * _SHOWN].decode("utf-8", "replace")
-    line = " ".join(strip_invisible(re.sub(r"\s", " ", text[: 20 * _SHOWN])).split())
+        text = text.decode("utf-8", "replace")
+    text = _without(text, secret)[: 20 * _SHOWN]
+    line = _without(" ".join(strip_invisible(re.sub(r"\s", " ", text)).split()), secret)
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
+
+
+def _without(text: str, secret: str) -> str:
+    """Return a text without a secret, also one with backslashes in it, as errors of libraries and JSON write it."""
+    return re.sub("".join(rf"\\{{0,4}}{re.escape(char)}" for char in secret), "…", text) if secret else text
 
 
 def _json_object(data: str | bytes) -> dict[str, Any]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
-        raise UnreadableError(shortened(data)) from None
+        raise UnreadableError(data) from None
     if not isinstance(value, dict):
-        raise UnreadableError(shortened(data))
+        raise UnreadableError(data)
     return value
 
 
@@ -157,11 +189,11 @@ def _error_of(value: Mapping[str, Any]) -> tuple[str, int | None]:
     """Return what an error says, and its HTTP status: each server puts them elsewhere."""
     error = value.get("error") or value
     if not isinstance(error, dict):
-        return shortened(str(error)), None
+        return str(error), None
     said = error.get("message") or error.get("detail")
     if isinstance(said, list) and said and isinstance(said[0], dict):  # FastAPI's own list of what is wrong
         said = said[0].get("msg")
-    return shortened(said if isinstance(said, str) else json.dumps(error)), _count(error.get("code"))
+    return said if isinstance(said, str) else json.dumps(error), _count(error.get("code"))
 
 
 def _text_of(content: object) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from index.sentences import sentence_spans
 
 from ..safety import MARKER
+from ..thinking_tags import is_inside, opens_at_end
 from .written_text import WrittenText
 
 _FROM_SHARE = 0.75
@@ -19,7 +20,6 @@ _TAIL_CHARS = 600  # of the text, in which the last sentence is looked for
 _BEGINS_MARKER = ("[", "【", "［")
 _EMPHASIS = re.compile(r"[*_`]")
 _LIST_NUMBER = re.compile(r"(?:^|\n)\s*(?:[-*•]\s*)?\d{1,2}[.)]\s*\Z")
-_TAG = re.compile(r"<(/?)(?:think|thinking|thought|thoughts|reasoning|analysis|scratchpad)>", re.I)
 
 
 class EndingProcessor:
@@ -36,7 +36,7 @@ class EndingProcessor:
         self._written = written
         self._from = _FROM_SHARE * max_new_tokens
         self._ends = list(ends)
-        self._prompt_end = prompt[-_TAIL_CHARS:]
+        self._begins_inside = opens_at_end(prompt)
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Return the scores as they are, or with all but the ends' at minus infinity.
@@ -59,7 +59,7 @@ class EndingProcessor:
 
     def _is_over(self, following: str) -> bool:
         text = self._written.text
-        return ends_sentence(text[-_TAIL_CHARS:], following) and not _is_thinking(self._prompt_end, text)
+        return ends_sentence(text[-_TAIL_CHARS:], following) and not is_inside(text, self._begins_inside)
 
 
 def ends_sentence(text: str, following: str) -> bool:
@@ -78,11 +78,3 @@ def ends_sentence(text: str, following: str) -> bool:
     view = MARKER.sub(lambda marker: " " * len(marker[0]), _EMPHASIS.sub("", text).replace("\n", " "))
     spans = sentence_spans(f"{view}{following}" if begun else f"{view} The")
     return len(spans) > 1 and spans[-1][0] >= len(view.rstrip())
-
-
-def _is_thinking(prompt_end: str, text: str) -> bool:
-    """Whether a block of thinking is open at the end of a text; one in the prompt counts if the prompt ends with it."""
-    opened = list(_TAG.finditer(prompt_end))
-    inside = bool(opened) and not opened[-1][1] and not prompt_end[opened[-1].end() :].strip()
-    tags = list(_TAG.finditer(text))
-    return not tags[-1][1] if tags else inside

@@ -5,11 +5,17 @@ from typing import Any
 
 from index.errors import ModelLoadError
 
-from ..settings import API_KEY_VARIABLE, Settings
+from ..settings import API_KEY_VARIABLE, CONFIG_FILE, Settings
+from .guarded import GuardedModel
 from .model import LanguageModel
 from .source import HubSource, ServerSource, parse_source
 
 _SERVER_CONCURRENT = 8
+_WITHHELD = (
+    f"The key in {API_KEY_VARIABLE} was not sent, since only the {CONFIG_FILE} of the current folder names this "
+    "server. If you trust it, name it yourself: --llm, CITEWELL_ANSWERING__LLM, or the file with --config"
+)
+_PARTS = ("prompt", "count_tokens", "stream", "window", "concurrent")
 
 
 def load_model(source: str, settings: Settings) -> LanguageModel:
@@ -27,11 +33,15 @@ def load_model(source: str, settings: Settings) -> LanguageModel:
     if isinstance(found, ServerSource):
         from .server import ServerLLM
 
+        key = os.environ.get(API_KEY_VARIABLE, "")
+        merely_found = source == wanted.llm and settings.was_found("answering.llm")
+        withheld = _WITHHELD if key and merely_found else ""
         return ServerLLM(
             found,
             concurrent=wanted.concurrent or _SERVER_CONCURRENT,
             timeout_s=wanted.timeout_s,
-            api_key=os.environ.get(API_KEY_VARIABLE, ""),
+            api_key="" if withheld else key,
+            key_withheld=withheld,
         )
     from .transformers_model import LocalLLM
 
@@ -68,19 +78,26 @@ def check_source(source: str) -> None:
 
 
 def as_language_model(given: Any) -> LanguageModel:
-    """Return an object that a caller gave as a language model: one of ours, or one of llama-index, adapted.
+    """Return an object that a caller gave as a language model, of our kind or of llama-index, guarded.
 
     Raises:
         TypeError: If it is neither.
     """
-    if all(hasattr(given, name) for name in ("prompt", "count_tokens", "stream", "window", "concurrent")):
-        model: LanguageModel = given
-        return model
-    if hasattr(given, "stream_chat") and hasattr(given, "metadata"):
+    if not isinstance(given, type) and all(_has(given, name) for name in _PARTS):
+        return given if isinstance(given, GuardedModel) else GuardedModel(given)
+    if not isinstance(given, type) and _has(given, "stream_chat") and _has(given, "metadata"):
         from .llama_index_model import LlamaIndexLLM
 
-        return LlamaIndexLLM(given)
+        return GuardedModel(LlamaIndexLLM(given))
     raise TypeError(
         f"llm is a {type(given).__name__}; give a folder, a hub id, a server's address, a llama-index LLM, or an "
         "object as rag.llm.model.LanguageModel describes"
     )
+
+
+def _has(given: object, name: str) -> bool:
+    """Whether an object has an attribute; one that fails when it is asked for is there."""
+    try:
+        return hasattr(given, name)
+    except Exception:
+        return True

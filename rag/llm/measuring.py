@@ -70,14 +70,18 @@ class MeasuredModel:
 
     def stream(
         self, messages: Messages, max_new_tokens: int, cancel: CancelToken, papers: int = 0
-    ) -> Generator[str, None, None]:
+    ) -> Generator[str, None, bool]:
         """Yield what the model writes; see :meth:`rag.llm.model.LanguageModel.stream`."""
         record = Generation()
         self.generations.append(record)
         began, written = time.perf_counter(), ""
         pieces = self._model.stream(messages, max_new_tokens, cancel, papers)
         try:
-            for piece in pieces:
+            while True:
+                try:
+                    piece = next(pieces)
+                except StopIteration as end:
+                    return bool(end.value)
                 if record.first_s is None:
                     record.first_s = time.perf_counter() - began
                 written += piece

@@ -1,7 +1,7 @@
-"""What the rest of Citewell asks of a language model, wherever it runs. Implements none."""
+"""What the rest of Citewell asks of a language model, wherever it runs. Writes nothing itself."""
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..events import CancelToken
 
@@ -41,7 +41,7 @@ class LanguageModel(Protocol):
 
     def stream(
         self, messages: Messages, max_new_tokens: int, cancel: CancelToken, papers: int = 0
-    ) -> Generator[str, None, None]:
+    ) -> Generator[str, None, bool]:
         """Yield the text the model writes, piece by piece as it comes, greedily decoded.
 
         A stop ends it within two tokens, also while it reads the prompt; closing the iterator does the same. When the
@@ -54,10 +54,67 @@ class LanguageModel(Protocol):
             papers: Citation markers may name the numbers 1 to ``papers``. A model that decodes here cannot write
                 others; from any other, they may come.
 
+        Returns:
+            Whether the text was cut: True if a limit (of tokens, of characters, or of what a server lets through)
+            ended it, so that its last sentence may not be whole; False if the model ended it itself, or a stop did.
+            ``cut = yield from model.stream(…)`` and :func:`read_to_end` give it; a loop with ``for`` loses it.
+
         Raises:
             GenerationError: If the model fails; the message is a sentence for people that names the next step.
         """
         ...
+
+
+@runtime_checkable
+class LocalModel(Protocol):
+    """What a model on this machine can tell of itself beside being a :class:`LanguageModel`; for reports only."""
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its weights are, those used twice (tied embeddings) counted once."""
+        ...
+
+    @property
+    def dtype(self) -> str:
+        """Their format, such as "bfloat16"."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs, such as "cpu" or "cuda:0"."""
+        ...
+
+
+class PlainModel:
+    """What a model without a tokenizer of its own tells of itself. A subclass adds ``name`` and ``stream``."""
+
+    @property
+    def concurrent(self) -> int:
+        """One answer at a time."""
+        return 1
+
+    @property
+    def window(self) -> int | None:
+        """Not known."""
+        return None
+
+    def prompt(self, messages: Messages) -> str:
+        """Return a likeness of the prompt: whatever stands behind the model makes the real one itself."""
+        return likeness(messages)
+
+    def count_tokens(self, text: str) -> int:
+        """Return an estimate, rather too high; text of nothing but digits and signs may have more."""
+        return estimate_tokens(text)
+
+
+def read_to_end(pieces: Generator[str, None, bool]) -> tuple[str, bool]:
+    """Return all that a model writes, and whether it was cut."""
+    text = ""
+    while True:
+        try:
+            text += next(pieces)
+        except StopIteration as end:
+            return text, bool(end.value)
 
 
 def likeness(messages: Messages) -> str:

@@ -7,10 +7,11 @@ vLLM, llama.cpp, Ollama and ``transformers serve`` speak it, each a little diffe
 import asyncio
 import ipaddress
 import json
+import logging
 import ssl
 import threading
 from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from typing import NoReturn
 from urllib.parse import urlsplit
 
@@ -33,7 +34,7 @@ from .completions import (
     said_by,
     shortened,
 )
-from .model import Messages, estimate_tokens, likeness
+from .model import Messages, PlainModel
 from .source import ServerSource
 from .sse import EventStream, TooLongError
 
@@ -49,9 +50,11 @@ _SPARE_BYTES = 1 << 20
 _DONE = "[DONE]"
 _LISTED = 10  # models named in a message
 _NO_LLM = "leave out --llm to use the evidence reader"
+_logger = logging.getLogger(__name__)
+_warned: set[str] = set()  # hosts of which it was said that they are sent the key in the clear
 
 
-class ServerLLM:
+class ServerLLM(PlainModel):
     """A :class:`rag.llm.model.LanguageModel` on a server. Constructing it contacts nothing.
 
     A proxy named in the environment is asked for servers elsewhere, not for those on this machine. Redirections are
@@ -62,6 +65,8 @@ class ServerLLM:
         concurrent: Answers it may write at the same time, at least 1.
         timeout_s: Longest silence of the server, before its first word and between two, in seconds.
         api_key: Sent as a bearer token; "" for none. It appears in no message.
+        key_withheld: Why a key that there is was not given, and what to do, a sentence for the message of a server that
+            asks for one; "" if there is none.
         window: Most tokens of a prompt and its answer. None: what the server says, if it does.
 
     Raises:
@@ -76,6 +81,7 @@ class ServerLLM:
         concurrent: int = 8,
         timeout_s: float = 120.0,
         api_key: str = "",
+        key_withheld: str = "",
         window: int | None = None,
     ) -> None:
         if concurrent < 1 or timeout_s <= 0:
@@ -87,16 +93,25 @@ class ServerLLM:
         self._concurrent = concurrent
         self._timeout_s = timeout_s
         self._api_key = _checked_key(api_key)
+        self._key_withheld = key_withheld
         self._window = window
         self._window_settled = window is not None
+        self._asking: threading.Event | None = None  # for the window, until the server has said it or not
         self._lookup = threading.Lock()
         self._refuses_switch = threading.Event()  # the server does not know the switch for thinking
         self._tls = _tls_of(self._url, trust_env=not self._local)
+        if self._api_key and self._url.startswith("http:") and not self._local and self._host not in _warned:
+            _warned.add(self._host)
+            _logger.warning(
+                "The key in %s goes to %s without encryption, as do questions and papers. Use https if it can.",
+                API_KEY_VARIABLE,
+                self._host,
+            )
 
     @property
     def name(self) -> str:
         """The model and the server's host; the host alone before the model is known."""
-        return f"{shortened(self._model)} at {self._host}" if self._model else self._host
+        return f"{self._quoted(self._model)} at {self._host}" if self._model else self._host
 
     @property
     def concurrent(self) -> int:
@@ -107,28 +122,30 @@ class ServerLLM:
     def window(self) -> int | None:
         """The most tokens of a prompt and its answer, asked of the server once; None if it does not say.
 
-        Takes up to 3 seconds the first time. A server that is not there yet is asked again the next time.
+        Takes up to 3 seconds the first time, for all who want to know it together. A server that is not there yet is
+        asked again the next time.
         """
         with self._lookup:
-            if not self._window_settled:
-                for window in read_in_background(self._ask_window, CancelToken()):
-                    self._window, self._window_settled = window, True
+            if self._window_settled:
+                return self._window
+            asking = self._asking
+            if asking is None:
+                answered = self._asking = threading.Event()
+        if asking is not None:
+            asking.wait()
             return self._window
-
-    def prompt(self, messages: Messages) -> str:
-        """Return the messages as text; the server makes the real prompt with the model's own template."""
-        return likeness(messages)
-
-    def count_tokens(self, text: str) -> int:
-        """Estimate how many tokens a text has, rather too high: the server's tokenizer is not known.
-
-        Text of nothing but digits and signs may have more.
-        """
-        return estimate_tokens(text)
+        try:
+            for window in read_in_background(self._ask_window, CancelToken()):
+                self._window, self._window_settled = window, True
+        finally:
+            with self._lookup:
+                self._asking = None
+            answered.set()
+        return self._window
 
     def stream(
         self, messages: Messages, max_new_tokens: int, cancel: CancelToken, papers: int = 0
-    ) -> Generator[str, None, None]:
+    ) -> Generator[str, None, bool]:
         """Yield what the server writes, as it comes; see :class:`rag.llm.model.LanguageModel`.
 
         A stop or closing the iterator also closes the connection, by which the server notices. ``papers`` is not
@@ -137,11 +154,19 @@ class ServerLLM:
         Raises:
             GenerationError: If the server cannot be reached, refuses, fails or sends something else than an answer.
         """
-        yield from read_in_background(lambda: self._write(messages, max_new_tokens), cancel)
+        cut = False
+        with closing(read_in_background(lambda: self._write(messages, max_new_tokens), cancel)) as parts:
+            for part in parts:
+                if isinstance(part, str):
+                    yield part
+                else:
+                    cut = part
+        return cut
 
-    async def _write(self, messages: Messages, max_new_tokens: int) -> AsyncGenerator[str, None]:
+    async def _write(self, messages: Messages, max_new_tokens: int) -> AsyncGenerator[str | bool, None]:
+        """Yield what the server writes, and at the end whether it was cut."""
         most = _CHARS_PER_TOKEN * max_new_tokens
-        left, thought = most, False
+        left, thought, cut = most, False, False
         try:
             async with self._client() as client:
                 model = self._model or await self._only_model(client)
@@ -153,15 +178,17 @@ class ServerLLM:
                         if text := chunk.text.lstrip() if left == most else chunk.text:
                             yield text[:left]
                             left -= len(text)
+                        cut = chunk.cut or left <= 0
                         if left <= 0:
-                            return
+                            break
         except httpx.RequestError as exc:
-            raise self._broken(exc) from exc
+            raise self._broken(exc) from None  # it can hold the key
         if thought and left == most:
             self._fail(
                 f"wrote {max_new_tokens} tokens of thinking and no answer",
                 "Switch thinking off there, or raise answering.max_new_tokens",
             )
+        yield cut
 
     def _client(self) -> httpx.AsyncClient:
         """Return a client for one call: it belongs to the loop of that call."""
@@ -226,9 +253,13 @@ class ServerLLM:
                         return
         except FailedError as exc:
             lasting = exc.code is not None and 400 <= exc.code < 500 and exc.code not in (408, 429)
-            self._fail(f"failed: {exc}", f"Try again, look into its log, or {_NO_LLM}", retryable=not lasting)
+            self._fail(
+                f"failed: {self._quoted(exc.said)}",
+                f"Try again, look into its log, or {_NO_LLM}",
+                retryable=not lasting,
+            )
         except UnreadableError as exc:
-            self._fail(f"sent what is no answer: {exc}", f"Check the address, or {_NO_LLM}")
+            self._fail(f"sent what is no answer: {self._quoted(exc.said)}", f"Check the address, or {_NO_LLM}")
         except TooLongError as exc:
             self._fail(f"does not stop sending: {exc}", f"Restart it, or {_NO_LLM}")
         what = "sent no answer" if chunk is None else "ended its answer in the middle"
@@ -248,9 +279,9 @@ class ServerLLM:
             what = "does not say which models it has"
             self._fail(f"{what} ({response.status_code})", f"{syntax}name", retryable=response.is_server_error)
         if len(models) > 1:
-            names = ", ".join(shortened(model.id) for model in models[:_LISTED])
+            names = ", ".join(self._quoted(model.id) for model in models[:_LISTED])
             more = f" and {len(models) - _LISTED} more" if len(models) > _LISTED else ""
-            self._fail(f"has several models: {names}{more}", f"{syntax}{shortened(models[0].id)}")
+            self._fail(f"has several models: {names}{more}", f"{syntax}{self._quoted(models[0].id)}")
         self._model = models[0].id
         return self._model
 
@@ -289,14 +320,16 @@ class ServerLLM:
         """Raise what a status other than success means."""
         code = response.status_code
         if code in (401, 403):
+            if self._key_withheld and not self._api_key:
+                self._fail(f"asks for a key ({code})", self._key_withheld.rstrip("."))
             doubt = "does not accept the key" if self._api_key else "asks for a key"
             verb = "Correct it" if self._api_key else "Put it"
             self._fail(f"{doubt} ({code})", f"{verb} in the environment variable {API_KEY_VARIABLE}")
         if response.is_redirect:
-            target = shortened(response.headers.get("location", ""))
+            target = self._quoted(response.headers.get("location", ""))
             self._fail(f"redirects to {target} ({code})", f"Name that address if it is the right one, or {_NO_LLM}")
-        said = await _said(response)
-        what = f"{said} ({code})" if said else f"{code} {shortened(response.reason_phrase)}".strip()
+        said = self._quoted(await _said(response))
+        what = f"{said} ({code})" if said else f"{code} {self._quoted(response.reason_phrase)}".strip()
         if code == 404:
             step = "Check the address, http://host:port/v1 for most servers, and the model's name after the #"
             self._fail(f"does not know the address or the model: {what}", step)
@@ -307,14 +340,15 @@ class ServerLLM:
         self._fail(f"refused the question: {what}", f"Check the model and its settings there, or {_NO_LLM}")
 
     def _fail(self, what: str, step: str, *, retryable: bool = False) -> NoReturn:
-        message = f"The server at {self._url} {what.rstrip('.')}. {step}."
-        if self._api_key:
-            message = message.replace(self._api_key, "…")  # servers like to repeat a key that they do not accept
-        raise GenerationError(message, retryable=retryable) from None
+        raise GenerationError(f"The server at {self._url} {what.rstrip('.')}. {step}.", retryable=retryable) from None
+
+    def _quoted(self, said: str | bytes) -> str:
+        """Return what came from elsewhere for a message; servers like to repeat a key that they do not accept."""
+        return shortened(said, self._api_key)
 
     def _broken(self, exc: httpx.RequestError) -> GenerationError:
         """Return what a connection that failed means."""
-        reason = shortened(str(exc)) or type(exc).__name__
+        reason = self._quoted(str(exc)) or type(exc).__name__
         if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
             within = f" within {_CONNECT_S:.0f} seconds" if isinstance(exc, httpx.ConnectTimeout) else f" ({reason})"
             return GenerationError(

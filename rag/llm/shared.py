@@ -61,7 +61,7 @@ class SharedModel:
             ModelLoadError: If it cannot be loaded.
         """
         with self._changed:
-            if self._model is None and not self._loading:
+            if self._model is None and not self._loading and not cancel.cancelled:
                 self._loading, self._failure = True, None
                 threading.Thread(target=self._run_load, name="citewell-load", daemon=True).start()
             while self._loading and not cancel.cancelled:

@@ -21,12 +21,22 @@ class FolderSource:
 
     path: Path
 
+    @property
+    def name(self) -> str:
+        """What people see: the folder's path."""
+        return str(self.path)
+
 
 @dataclass(frozen=True, slots=True)
 class HubSource:
     """A model of a hub, such as Qwen/Qwen3-1.7B; it is taken from the cache, never downloaded by answering."""
 
     model_id: str
+
+    @property
+    def name(self) -> str:
+        """What people see: the hub id."""
+        return self.model_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,16 @@ class ServerSource:
 
     base_url: str
     model: str = ""
+
+    @property
+    def host(self) -> str:
+        """The server's host and port."""
+        return urlsplit(self.base_url).netloc
+
+    @property
+    def name(self) -> str:
+        """What people see: the model and the host, the host alone while the model is not known."""
+        return f"{self.model} at {self.host}" if self.model else self.host
 
 
 ModelSource = FolderSource | HubSource | ServerSource
@@ -71,6 +91,8 @@ def parse_source(text: str) -> ModelSource:
         here, whole = False, False
     if not here and not text.startswith((".", "/", "~")) and _HUB_ID.fullmatch(text):
         return HubSource(text)
+    if re.match(r"[\w.-]+:\d+(?:/|$)", text):
+        raise ConfigError(f"{text} looks like a server's address without http://. {_ADDRESS}")
     if not whole:
         raise ModelLoadError(
             f"There is no model at {path}: a model folder holds config.json, a tokenizer and weights. {_WAYS}."

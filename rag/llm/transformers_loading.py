@@ -4,6 +4,8 @@ Weights are read from safetensors files only: the older format is a pickle, a pr
 """
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +45,7 @@ def load_transformers_model(
         ModelLoadError: If it is missing, damaged, too large or in need of what is not there; the message says what to
             do.
     """
-    name = source_name(source)
+    name = source.name
     folder = _folder(source)
     where = torch_device(device, "answering.device")
     try:
@@ -65,11 +67,6 @@ def load_transformers_model(
                 f"(the setting answering.trust_remote_code). {_INSTEAD}"
             ) from exc
         raise ModelLoadError(f"The language model {name} cannot be loaded: {first_line(exc)} {_INSTEAD}") from exc
-
-
-def source_name(source: FolderSource | HubSource) -> str:
-    """Return a model's name, for people: its folder or its hub id."""
-    return str(source.path) if isinstance(source, FolderSource) else source.model_id
 
 
 def chosen_dtype(dtype: Dtype, device: str) -> Any:
@@ -120,7 +117,7 @@ def _folder(source: FolderSource | HubSource) -> Path:
         folder = _hub_folder(source.model_id)
         next_step = f"Download it again: citewell models pull {source.model_id}"
     if not is_complete(folder):
-        name = source_name(source)
+        name = source.name
         if not any(folder.glob("*.safetensors")) and any(found for kind in _PICKLES for found in folder.glob(kind)):
             raise ModelLoadError(
                 f"The language model {name} has no safetensors weights, only pickles (.bin, .pt), which are programs "
@@ -171,4 +168,19 @@ def _load(folder: Path, options: dict[str, Any], trust_remote_code: bool) -> tup
     tokenizer = AutoTokenizer.from_pretrained(folder, **local)
     # The first call puts the tokenizer into the state in which all others leave it: two threads may then share it.
     tokenizer("a")
-    return tokenizer, AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **options, **local)
+    with _no_bar():
+        return tokenizer, AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **options, **local)
+
+
+@contextmanager
+def _no_bar() -> Iterator[None]:
+    """Keep transformers from drawing its bar on the terminal, where ours may stand."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -7,27 +7,28 @@ llama-index's HuggingFaceLLM, whose streaming offers no way to stop a running ge
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from index.embedding.device import Device
 from index.errors import GenerationError
 
 from ..events import CancelToken
+from .chat_template import render
 from .citation_processor import CitationProcessor, CitationRules
 from .ending import EndingProcessor
 from .memory import ADVICE, ran_out_of_memory, release_memory
 from .model import Messages
 from .source import FolderSource, HubSource
 from .stopping import Stopped, stop_when, watch_layers
-from .transformers_loading import Dtype, Quantization, first_line, load_transformers_model, source_name
+from .transformers_loading import Dtype, Quantization, first_line, load_transformers_model
 from .written_text import Vocabulary, WrittenText
 
 _PATIENCE_S = 0.05  # how long one that waits for the next piece may not notice a stop
 
 
 class LocalLLM:
-    """A chat model; a :class:`rag.llm.model.LanguageModel`.
+    """A chat model; a :class:`rag.llm.model.LanguageModel` and a :class:`rag.llm.model.LocalModel`.
 
     Several threads may stream at once and each gets what it would get alone, only later: they share the processor.
 
@@ -60,11 +61,26 @@ class LocalLLM:
         self._tokenizer, self._model = load_transformers_model(
             source, device=device, dtype=dtype, quantization=quantization, trust_remote_code=trust_remote_code
         )
-        self.name = source_name(source)
+        self.name = source.name
         watch_layers(self._model)
         self._vocabulary = Vocabulary(self._tokenizer)
         self._rules = CitationRules(self._vocabulary)
         self._ends = _ends(self._model, self._tokenizer)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its weights are, tied ones counted once."""
+        return int(self._model.num_parameters())
+
+    @property
+    def dtype(self) -> str:
+        """The format of its weights; where they have fewer bits, that in which it computes."""
+        return str(self._model.dtype).removeprefix("torch.")
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return str(self._model.device)
 
     @property
     def window(self) -> int | None:
@@ -81,29 +97,14 @@ class LocalLLM:
     def prompt(self, messages: Messages) -> str:
         """Return the text the model is given for chat messages, by its own chat template.
 
-        A template that refuses a system turn, or leaves it out, gets it at the head of the first user turn.
-
         Raises:
-            GenerationError: If the template fails on that, too.
+            GenerationError: If the template fails, or does not end within some seconds.
         """
-        turns = [dict(message) for message in messages]
-        if getattr(self._tokenizer, "chat_template", None) is None:
-            return "\n\n".join(turn["content"] for turn in turns) + "\n\nAnswer:"
-        system = "\n\n".join(turn["content"] for turn in turns if turn["role"] == "system").strip()
-        try:
-            text = self._render(turns)
-            if system in text:
-                return text
-        except GenerationError:
-            if not system:
-                raise
-        rest = [turn for turn in turns if turn["role"] != "system"] or [{"role": "user", "content": ""}]
-        rest[0]["content"] = f"{system}\n\n{rest[0]['content']}".strip()
-        return self._render(rest)
+        return render(self._tokenizer, messages, self.name)
 
     def stream(
         self, messages: Messages, max_new_tokens: int, cancel: CancelToken, papers: int = 0
-    ) -> Generator[str, None, None]:
+    ) -> Generator[str, None, bool]:
         """Yield the model's text piece by piece, greedily decoded; closing the iterator stops the model.
 
         Citation markers name only papers that are there (:mod:`rag.llm.citation_processor`), and in the last quarter of
@@ -118,14 +119,21 @@ class LocalLLM:
         Raises:
             GenerationError: If the model fails or runs out of memory.
         """
-        prompt = self.prompt(messages)
+        try:
+            prompt = render(self._tokenizer, messages, self.name, lambda: cancel.cancelled)
+        except GenerationError:
+            if cancel.cancelled:
+                return False
+            raise
         reader_gone = threading.Event()
         pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         failure: list[GenerationError] = []
+        cut = False
 
         def generate() -> None:
+            nonlocal cut
             try:
-                self._generate(
+                cut = self._generate(
                     prompt, max_new_tokens, papers, pieces.put, lambda: cancel.cancelled or reader_gone.is_set()
                 )
             except Stopped:
@@ -138,20 +146,13 @@ class LocalLLM:
         thread = threading.Thread(target=generate, name="citewell-generate", daemon=True)
         thread.start()
         try:
-            while not cancel.cancelled:
-                try:
-                    piece = pieces.get(timeout=_PATIENCE_S)
-                except queue.Empty:
-                    continue
-                if piece is None:
-                    break
-                if piece:
-                    yield piece
+            yield from _read(pieces, cancel)
         finally:
             reader_gone.set()  # closed early or read to the end: nothing goes on behind the reader's back
             thread.join()
         if failure:
             raise failure[0]
+        return cut and not cancel.cancelled
 
     def _generate(
         self,
@@ -160,8 +161,12 @@ class LocalLLM:
         papers: int,
         put: Callable[[str], None],
         unwanted: Callable[[], bool],
-    ) -> None:
-        """Write an answer, handing on each piece; ends early, or with :class:`Stopped`, once it is unwanted."""
+    ) -> bool:
+        """Write an answer, handing on each piece; ends early, or with :class:`Stopped`, once it is unwanted.
+
+        Returns:
+            Whether the limit ended it.
+        """
         import torch
         from transformers import LogitsProcessorList
 
@@ -172,7 +177,7 @@ class LocalLLM:
         processors.append(EndingProcessor(written, max_new_tokens, self._ends, prompt))
         pad = self._tokenizer.pad_token_id
         with stop_when(unwanted), torch.inference_mode():
-            self._model.generate(
+            output = self._model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 max_new_tokens=max_new_tokens,
@@ -183,23 +188,12 @@ class LocalLLM:
                 top_k=None,
                 eos_token_id=self._ends or None,
                 pad_token_id=pad if pad is not None else next(iter(self._ends), None),
-                streamer=_streamer(self._tokenizer, put),
+                streamer=_streamer(self._vocabulary, put),
                 stopping_criteria=_stopping_criteria(unwanted),
                 logits_processor=processors,
             )
-
-    def _render(self, turns: Sequence[Mapping[str, str]]) -> str:
-        from jinja2 import TemplateError
-
-        try:
-            text: str = self._tokenizer.apply_chat_template(
-                list(turns), tokenize=False, add_generation_prompt=True, enable_thinking=False
-            )
-        except (TemplateError, TypeError, ValueError, LookupError) as exc:  # a template is a program of its own
-            raise GenerationError(
-                f"The chat template of {self.name} fails: {first_line(exc)} Name another model with --llm."
-            ) from exc
-        return text
+        new = output[0, ids.shape[1] :].tolist()
+        return len(new) >= max_new_tokens and new[-1] not in self._ends
 
     def _encode(self, text: str) -> list[int]:
         """Return a text's tokens; a chat template has written the mark that begins a text, if there is one, itself."""
@@ -218,6 +212,19 @@ class LocalLLM:
         return failed
 
 
+def _read(pieces: "queue.SimpleQueue[str | None]", cancel: CancelToken) -> Iterator[str]:
+    """Yield pieces as they come, to the None that ends them or to a stop."""
+    while not cancel.cancelled:
+        try:
+            piece = pieces.get(timeout=_PATIENCE_S)
+        except queue.Empty:
+            continue
+        if piece is None:
+            return
+        if piece:
+            yield piece
+
+
 def _ends(model: Any, tokenizer: Any) -> list[int]:
     """Return the tokens that end an answer: the model's, and the tokenizer's, which for chats is the end of a turn."""
     config = getattr(model, "generation_config", None)
@@ -226,7 +233,7 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
     return list(dict.fromkeys(token for token in (*ends, tokenizer.eos_token_id) if token is not None))
 
 
-def _streamer(tokenizer: Any, put: Callable[[str], None]) -> Any:
+def _streamer(vocabulary: Vocabulary, put: Callable[[str], None]) -> Any:
     """Return a streamer that hands on text as far as no further token can change it: to the last blank."""
     from transformers import TextStreamer
 
@@ -234,7 +241,8 @@ def _streamer(tokenizer: Any, put: Callable[[str], None]) -> Any:
         def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
             put(text)
 
-    return Streamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    tokenizer: Any = vocabulary  # of which it wants nothing but to decode
+    return Streamer(tokenizer, skip_prompt=True)
 
 
 def _stopping_criteria(unwanted: Callable[[], bool]) -> Any:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ..thinking_tags import tags_among
+
 INCOMPLETE = "\ufffd"  # what a character decodes to while some of its bytes are missing
 _WINDOW = 12  # tokens decoded with each step at most, as a rule
 _KEPT = 4  # of them, when a new one begins, at least
@@ -21,6 +23,8 @@ _MAX_PENDING = 6  # tokens that can belong to one character; what is longer neve
 class Vocabulary:
     """The token texts of one tokenizer; made once, it may be used by several threads.
 
+    Special tokens have no text, but for the tags around thinking, which is told from an answer by nothing else.
+
     Args:
         tokenizer: A tokenizer of transformers.
 
@@ -31,6 +35,7 @@ class Vocabulary:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._left_out = _left_out(tokenizer)
         anchor, anchor_text = self._find_anchor()
         self.with_digit: dict[int, str] = {}
         self.incomplete: dict[int, str] = {}
@@ -44,17 +49,24 @@ class Vocabulary:
                     self.with_digit[token] = text
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Return the text of tokens without the special ones."""
-        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """Return the text of tokens."""
+        text: str = self._tokenizer.decode(
+            self._with_text(tokens), skip_special_tokens=not self._left_out, clean_up_tokenization_spaces=False
+        )
         return text
 
     def decode_each(self, sequences: Sequence[Sequence[int]]) -> list[str]:
         """Return the text of each of many sequences, as :meth:`decode` does one."""
         backend = getattr(self._tokenizer, "backend_tokenizer", None)
         if backend is not None and hasattr(backend, "decode_batch"):  # several times as fast
-            texts: list[str] = backend.decode_batch([list(tokens) for tokens in sequences], skip_special_tokens=True)
+            texts: list[str] = backend.decode_batch(
+                [self._with_text(tokens) for tokens in sequences], skip_special_tokens=not self._left_out
+            )
             return texts
         return [self.decode(tokens) for tokens in sequences]
+
+    def _with_text(self, tokens: Sequence[int]) -> list[int]:
+        return [token for token in tokens if token not in self._left_out] if self._left_out else list(tokens)
 
     def _find_anchor(self) -> tuple[list[int], str]:
         """Return a token with an ordinary text, and that text; none at all if the tokenizer has no letter."""
@@ -73,7 +85,8 @@ class WrittenText:
         prompt_tokens: How many tokens of what :meth:`update` is given are the prompt.
 
     Attributes:
-        text: What was written, special tokens and a character that is not yet complete left out.
+        text: What was written. Special tokens, but the tags of thinking, and a character that is not yet complete are
+            left out.
         tokens: How many tokens were written.
     """
 
@@ -128,6 +141,14 @@ class WrittenText:
             if kept and decoded.endswith(kept) and not kept.startswith(INCOMPLETE):
                 self._window, self._window_text = self._window[begin:], len(kept)
                 return
+
+
+def _left_out(tokenizer: Any) -> frozenset[int]:
+    """Return the special tokens without those that are tags of thinking; none at all if none of them is such a tag."""
+    added = {token.content: number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special = added | dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+    tags = tags_among(special)
+    return frozenset(special.values()) - tags if tags else frozenset()
 
 
 def _is_plain(name: str | bytes) -> bool:

@@ -42,7 +42,7 @@ class SlowLLM(ScriptedLLM):
 
     def stream(
         self, messages: Messages, max_new_tokens: int, cancel: CancelToken, papers: int = 0
-    ) -> Generator[str, None, None]:
+    ) -> Generator[str, None, bool]:
         self.began.set()
         self.running += self.reading
         try:
@@ -50,7 +50,7 @@ class SlowLLM(ScriptedLLM):
                 time.sleep(0.02)
         finally:
             self.running -= self.reading
-        yield from super().stream(messages, max_new_tokens, cancel, papers)
+        return (yield from super().stream(messages, max_new_tokens, cancel, papers))
 
 
 class Library:

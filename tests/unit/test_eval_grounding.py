@@ -107,6 +107,7 @@ def test_what_stays_is_counted(tmp_path: Path) -> None:
     values = {measure.name: measure.value for measure in run.measures}
     assert values == {
         "citation_precision": 1.0,
+        "citation_precision_strict": 1.0,
         "citation_recall": 1.0,
         "invented_removed": 1.0,
         "true_kept": 1.0,
@@ -114,7 +115,15 @@ def test_what_stays_is_counted(tmp_path: Path) -> None:
 
 
 def test_shares_are_of_all_rows_together() -> None:
-    counts = {"citations": 3, "right_citations": 2, "evidence": 4, "cited_evidence": 1, "true": 2, "true_kept": 1}
+    counts = {
+        "citations": 3,
+        "right_citations": 2,
+        "right_true_citations": 1,
+        "evidence": 4,
+        "cited_evidence": 1,
+        "true": 2,
+        "true_kept": 1,
+    }
     rows = [
         Row("a", "g", "?", {}, {**counts, "invented": 1, "invented_kept": 1}),
         Row(
@@ -124,6 +133,7 @@ def test_shares_are_of_all_rows_together() -> None:
     measured = {definition.name: definition.measure(rows) for definition in DEFINITIONS}
     assert {name: measure.value for name, measure in measured.items() if measure} == {
         "citation_precision": pytest.approx(2 / 3),
+        "citation_precision_strict": pytest.approx(1 / 3),
         "citation_recall": pytest.approx(1 / 5),
         "invented_removed": pytest.approx(1 / 2),
         "true_kept": pytest.approx(1 / 5),

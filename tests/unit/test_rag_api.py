@@ -24,8 +24,8 @@ def test_the_names() -> None:
     names = """
         Answer AnswerSentence CancelToken ChatSession Citation CitewellError ConfigError CorpusError Done
         Dropped DroppedSentence EvalDataError Event GenerationError IndexCorruptError IndexLockedError
-        IndexMismatchError IndexNotFoundError IndexStoreError ModelError ModelLoadError Paper PaperQA Sentence Settings Source Sources
-        Status Token Trace load_settings
+        IndexMismatchError IndexNotFoundError IndexStoreError ModelError ModelLoadError Paper PaperQA Sentence
+        Settings Source Sources Status Token Trace load_settings
     """
     assert rag.__all__ == names.split()
     assert set(rag.__all__) <= {*dir(rag), "Settings", "load_settings"}

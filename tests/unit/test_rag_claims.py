@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rag.claims import addresses, is_unit, markup, names, negation, numbers, opposites, turned_round, units
+from rag.claims import addresses, amounts, is_unit, markup, names, negation, numbers, opposites, turned_round, units
 
 
 @pytest.mark.parametrize(
@@ -137,3 +137,22 @@ def test_the_time_grows_with_the_text(bit):
     addresses(bit * 5000)
     markup(bit * 5000)
     assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10,000 images", ["10000"]),
+        ("10k, 10K, 2M and 1.5B images", ["10000", "10000", "2000000", "1500000000.0"]),
+        ("ten thousand or two million images", ["10000", "2000000"]),
+        ("10m, 5MB, 4kHz and 2.5x", ["10", "5", "4", "2.5"]),  # no multiples
+        ("-0.8, −3 and $-4$", ["-0.8", "-3", "-4"]),
+        ("5-10, 3 - 4 and GPT-4", ["5", "10", "3", "4", "4"]),  # no minus
+        ("1.2.3 and 1,2", []),
+        ("CIFAR10 and x2y", []),
+    ],
+)
+def test_amounts(text, expected):
+    found = amounts(text)
+    assert [f"{'-' * amount.negative}{amount.value}" for amount in found] == expected
+    assert all(text[amount.start : amount.end].startswith(amount.written) for amount in found)

@@ -17,7 +17,9 @@ from index.rows import StoredPaper
 from index.sentences import sentence_spans
 from index.terms import document_terms
 from rag.answer import Source
-from rag.answering.llm_answerer import Draft, LLMAnswerer, take_turn
+from rag.answering.draft import Draft
+from rag.answering.llm_answerer import LLMAnswerer
+from rag.answering.waiting import take_turn
 from rag.citations import Markers
 from rag.events import CancelToken, Dropped, Event, Sentence, Status, Token
 from rag.evidence.reader import PaperEvidence
@@ -77,7 +79,8 @@ def write(
     sentences = [event for event in events if isinstance(event, Sentence)]
     assert [event.index for event in sentences] == list(range(len(draft.sentences)))  # each is sent once
     assert [event.sentence for event in sentences] == draft.sentences
-    assert [event.sentence for event in events if isinstance(event, Dropped)] == draft.dropped
+    told = [event.sentence for event in events if isinstance(event, Dropped)]
+    assert told[len(told) - len(draft.dropped) :] == draft.dropped  # what was only thought is forgotten
     assert all(dropped.text for dropped in draft.dropped)
     assert llm.running == 0
     return draft, events
@@ -169,7 +172,7 @@ def test_thinking_is_neither_shown_nor_settled(prompt_end: str) -> None:
 def test_thinking_that_only_shows_at_its_end_costs_no_sentence_of_the_answer() -> None:
     draft, _ = write(ScriptedLLM(f"{REACH} [1]. So what? It seems so.</think>{DROP} [1]. {REACH} [1]."))
     assert texts(draft) == [f"{REACH}.", f"{DROP}."]  # the first was sent before anyone could know
-    assert "repeats" in draft.dropped[-1].reason
+    assert draft.dropped == []
 
 
 def test_thinking_without_end_leaves_nothing() -> None:
@@ -250,6 +253,21 @@ def test_what_nothing_supports_stays_where_that_is_wanted(grounding: str, reason
     assert reach.citations
     assert not reach.unsupported
     assert [event.verdict for event in events if isinstance(event, Sentence)] == ["unsupported", "kept"]
+
+
+@pytest.mark.parametrize("grounding", ["strict", "mark", "off"])
+def test_an_answer_that_nothing_supports_is_left_to_the_evidence(grounding: str) -> None:
+    draft, events = write(ScriptedLLM("Cats are furry. Dogs are loyal animals [1]."), grounding=grounding)
+    assert draft.sentences == []
+    assert draft.without_model
+    assert [sentence.text for sentence in draft.dropped] == ["Cats are furry.", "Dogs are loyal animals."]
+    assert not any(isinstance(event, Sentence) for event in events)
+
+
+def test_what_nothing_supports_waits_for_what_something_does() -> None:
+    draft, _ = write(ScriptedLLM(f"Cats are furry animals. {REACH} [1]. Dogs are loyal."), grounding="mark")
+    assert texts(draft) == ["Cats are furry animals.", f"{REACH}.", "Dogs are loyal."]
+    assert [bool(sentence.unsupported) for sentence in draft.sentences] == [True, False, True]
 
 
 def test_a_model_that_goes_in_circles_is_stopped() -> None:

@@ -104,7 +104,14 @@ def test_a_sentence_longer_than_the_last_quarter_is_cut(writer: Writer) -> None:
 
 @pytest.mark.parametrize(
     ("thought", "prompt"),
-    [("<think>", ""), ("", "<|im_start|>assistant\n<think>\n"), ("One. <think>Two.</think> <think>", "")],
+    [
+        ("<think>", ""),
+        ("", "<|im_start|>assistant\n<think>\n"),
+        ("One. <think>Two.</think> <think>", ""),
+        ("[THINK]", ""),
+        ("◁think▷", ""),
+        ("<|channel|>analysis<|message|>", ""),
+    ],
 )
 def test_thinking_is_not_ended(writer: Writer, thought: str, prompt: str) -> None:
     text = thought + "It may be the first. It may be the second. It may be the third. It may be the fourth."

@@ -1,6 +1,7 @@
 """What names a language model is read without loading or contacting anything; then the right kind of model is made."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from index.paper import Paper
 from rag import CancelToken, PaperQA, Token
 from rag.llm.llama_index_model import LlamaIndexLLM
 from rag.llm.loading import as_language_model, check_source, load_model
+from rag.llm.model import read_to_end
 from rag.llm.server import ServerLLM
 from rag.llm.source import FolderSource, HubSource, ServerSource, parse_source
 from rag.settings import AnsweringSettings, RefusalSettings, Settings, load_settings
@@ -166,6 +168,24 @@ def test_without_a_key_none_is_sent() -> None:
     assert load_model("http://127.0.0.1:9/v1#m", Settings())._api_key == ""
 
 
+def test_a_server_that_a_merely_found_file_names_gets_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CITEWELL_LLM_API_KEY", KEY)
+    url = "http://127.0.0.1:9/v1#m"
+    Path("citewell.toml").write_text(f"[answering]\nllm = '{url}'\n")
+    model = load_model(url, load_settings())
+    assert model._api_key == ""
+    assert "only the citewell.toml of the current folder names this server" in model._key_withheld
+    assert "--llm, CITEWELL_ANSWERING__LLM" in model._key_withheld
+    assert load_model("http://127.0.0.1:9/v1#other", load_settings())._api_key == KEY
+    for settings in (load_settings("citewell.toml"), load_settings(overrides={"answering": {"llm": url}})):
+        assert load_model(url, settings)._api_key == KEY
+    monkeypatch.setenv("CITEWELL_ANSWERING__LLM", url)
+    assert load_model(url, load_settings())._api_key == KEY
+    monkeypatch.delenv("CITEWELL_ANSWERING__LLM")
+    monkeypatch.setenv("CITEWELL_CONFIG", "citewell.toml")
+    assert load_model(url, load_settings())._api_key == KEY
+
+
 def test_the_key_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from ui.cli.app import app
 
@@ -207,9 +227,85 @@ def test_opening_a_collection_refuses_what_is_no_model(tmp_path: Path, text: str
 # -- objects --------------------------------------------------------------------------------------------------
 
 
-def test_our_own_kind_of_model_is_taken_as_it_is() -> None:
-    llm = ScriptedLLM("")
-    assert as_language_model(llm) is llm
+def test_our_own_kind_of_model_is_handed_on_and_guarded_once() -> None:
+    llm = ScriptedLLM("It is so.", window=90, concurrent=3)
+    model = as_language_model(llm)
+    assert (model.name, model.window, model.concurrent, model.count_tokens("abc")) == ("scripted", 90, 3, 3)
+    assert model.prompt(MESSAGES) == llm.prompt(MESSAGES)
+    assert read_to_end(model.stream(MESSAGES, 400, CancelToken())) == ("It is so.", False)
+    assert read_to_end(model.stream(MESSAGES, 9, CancelToken())) == ("It is so.", True)
+    assert as_language_model(model) is model
+    pieces = model.stream(MESSAGES, 400, CancelToken())
+    next(pieces)
+    pieces.close()
+    assert llm.running == 0
+
+
+class Breaks(ScriptedLLM):
+    """Raises what is no error of ours at one place."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(SAID)
+        self.where = where
+
+    def __getattribute__(self, name: str) -> object:
+        if name not in ("where", "stream") and name == object.__getattribute__(self, "where"):
+            raise RuntimeError(f"no {name}")
+        return object.__getattribute__(self, name)
+
+    def stream(self, *args: object, **kwargs: object) -> Iterator[str]:  # type: ignore[override]
+        if self.where == "stream":
+            raise ConnectionResetError("peer")
+        if self.where in ("middle", "kind"):
+            return self._broken()
+        return super().stream(*args, **kwargs)  # type: ignore[arg-type]
+
+    def _broken(self) -> Iterator[str]:
+        yield "One second of audio needs only 40 tokens [1]. It is what"
+        if self.where == "kind":
+            yield None  # type: ignore[misc]
+        raise ConnectionResetError("peer")
+
+
+@pytest.mark.parametrize(
+    "where", ["prompt", "count_tokens", "window", "concurrent", "name", "stream", "middle", "kind"]
+)
+def test_whatever_an_object_of_the_caller_raises_is_an_answer_all_the_same(tmp_path: Path, where: str) -> None:
+    qa = open_qa(tmp_path, Breaks(where))  # type: ignore[arg-type]
+    answer = qa.ask("How many tokens does audio need?")
+    assert "40 tokens" in answer.text
+    notes = " ".join((*answer.trace.notes, answer.reason))
+    if where in ("concurrent", "name"):
+        assert notes == ""
+    else:
+        assert "The language model scripted failed: " in notes
+        assert "Mend the object that was given as llm, or leave it out." in notes
+    evidence = where in ("prompt", "count_tokens", "window", "stream")
+    assert answer.trace.answerer == ("evidence" if evidence else qa.answerer)
+
+
+def test_an_object_that_does_not_say_whether_it_was_cut_is_judged_by_its_length() -> None:
+    class Silent(ScriptedLLM):
+        def stream(self, *args: object, **kwargs: object) -> Iterator[str]:  # type: ignore[override]
+            return iter(["It is ", "so."])
+
+    model = as_language_model(Silent(""))
+    assert read_to_end(model.stream(MESSAGES, 400, CancelToken())) == ("It is so.", False)
+    assert read_to_end(model.stream(MESSAGES, 10, CancelToken())) == ("It is so.", True)
+
+
+def test_metadata_of_llama_index_that_fail_leave_an_evidence_answer(tmp_path: Path) -> None:
+    class NoMetadata(ScriptedCustomLLM):
+        @property
+        def metadata(self) -> object:
+            raise ConnectionError("no host")
+
+    assert LlamaIndexLLM(NoMetadata(replies=[""])).name == "NoMetadata"
+    with pytest.raises(GenerationError, match="NoMetadata failed: no host"):
+        _ = LlamaIndexLLM(NoMetadata(replies=[""])).window
+    answer = open_qa(tmp_path, NoMetadata(replies=[SAID])).ask("How many tokens does audio need?")
+    assert answer.trace.answerer == "evidence"
+    assert "no host" in answer.trace.notes[0]
 
 
 @pytest.mark.parametrize("given", [None, 5, object(), ["gpt2"], Path("x"), ScriptedLLM])
@@ -267,6 +363,14 @@ def test_a_llama_index_model_stops_at_its_next_piece(tmp_path: Path) -> None:
             pieces += 1
             cancel.cancel()
     assert pieces <= 2
+
+
+def test_a_llama_index_model_tells_whether_it_may_have_been_cut() -> None:
+    def cut(words: int, tokens: int) -> bool:
+        model = LlamaIndexLLM(ScriptedCustomLLM(replies=["word " * words]))
+        return read_to_end(model.stream(MESSAGES, tokens, CancelToken()))[1]
+
+    assert (cut(10, 400), cut(10_000, 400), cut(100, 100), cut(300, 10_000)) == (False, True, True, True)
 
 
 def test_a_llama_index_model_that_does_not_keep_to_the_limit_is_cut_off() -> None:

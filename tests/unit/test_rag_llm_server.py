@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+import traceback
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from scripted_server import Exchange, Script, piece, says, scripted_server, sse
 from index.errors import ConfigError, GenerationError
 from rag.events import CancelToken
 from rag.llm import background, server
-from rag.llm.model import LanguageModel
+from rag.llm.model import LanguageModel, read_to_end
 from rag.llm.server import ServerLLM
 from rag.llm.source import ServerSource
 from rag.llm.sse import EventStream, TooLongError
@@ -552,6 +553,41 @@ def test_the_endless_body_of_an_error_is_not_read_to_the_end() -> None:
     assert "failed: failure failure" in str(error)
 
 
+# --- whether it was cut -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reason", "cut"),
+    [("stop", False), ("length", True), ("content_filter", True), ("max_tokens", True), ("eos", False)],
+)
+@pytest.mark.parametrize("with_text", [True, False])
+def test_why_the_server_ended_tells_whether_the_text_is_whole(reason: str, cut: bool, with_text: bool) -> None:
+    def script(exchange: Exchange) -> None:
+        exchange.head()
+        exchange.events(piece("It is "), *([] if with_text else [piece("fast")]))
+        exchange.events(piece("fast" if with_text else None, reason), "[DONE]")
+        exchange.end()
+
+    with scripted_server(script) as there:
+        assert read_to_end(llm(there.base_url).stream(MESSAGES, 50, CancelToken())) == ("It is fast", cut)
+
+
+def test_a_whole_answer_says_so_too_and_a_stop_is_no_cut() -> None:
+    body = {"choices": [{"message": {"content": "It is"}, "finish_reason": "length"}]}
+    with scripted_server(answers(200, "application/json", body)) as there:
+        assert read_to_end(llm(there.base_url).stream(MESSAGES, 50, CancelToken())) == ("It is", True)
+    cancel = CancelToken()
+    cancel.cancel()
+    assert read_to_end(llm("http://127.0.0.1:9/v1").stream(MESSAGES, 50, cancel)) == ("", False)
+
+
+def test_what_is_cut_here_is_cut() -> None:
+    with scripted_server(says(*["word " * 10] * 100)) as there:
+        text, cut = read_to_end(llm(there.base_url).stream(MESSAGES, 5, CancelToken()))
+    assert cut
+    assert len(text) == 5 * server._CHARS_PER_TOKEN
+
+
 # --- the key and the proxy ----------------------------------------------------------------------------------------
 
 
@@ -569,6 +605,54 @@ def test_the_key_is_sent_and_appears_nowhere_else(caplog: pytest.LogCaptureFixtu
         _, error = failure(model)
         assert "refused the question: bad … (400)" in str(error)
     assert KEY not in repr(model) + model.name + model.prompt(MESSAGES) + caplog.text
+
+
+@pytest.mark.parametrize("key", [KEY, "sk-with/slash'and\\back-123456"])
+def test_a_key_that_a_peer_repeats_is_not_shown_however_it_comes_back(key: str) -> None:
+    def as_a_broken_header(exchange: Exchange) -> None:
+        exchange.raw(f"HTTP/1.1 200 OK\r\nAuthorization {exchange.headers['Authorization']}\r\n\r\n".encode())
+
+    def at_the_end_of_what_is_shown(before: int) -> Script:
+        return lambda exchange: exchange.whole(302, "text/plain", "", Location="http://x/" + "a" * before + key)
+
+    hidden = "\u200b".join(key)
+    scripts = [
+        as_a_broken_header,
+        *map(at_the_end_of_what_is_shown, range(174, 194)),
+        answers(400, "text/plain", " " * 3995 + key),
+        answers(400, "text/plain", f"no {hidden}"),
+        answers(400, "application/json", json.dumps({"error": f"no {key}"}).replace("/", "\\/")),
+        answers(400, "application/json", {"error": {"params": [key]}}),
+        answers(200, "text/event-stream", f"data: {{{key}\n\n"),
+    ]
+    with scripted_server(*scripts) as there:
+        model = llm(there.base_url, api_key=key)
+        model._refuses_switch.set()
+        for number, _ in enumerate(scripts):
+            with pytest.raises(GenerationError) as caught:
+                write(model)
+            said = "".join(traceback.format_exception(caught.value))
+            assert [form for form in (key, key[:12], repr(key)[1:-1]) if form in said] == [], number
+
+
+def test_a_key_that_was_not_sent_is_named_where_the_server_asks_for_one() -> None:
+    with scripted_server(answers(401, "text/plain", "no")) as there:
+        _, error = failure(llm(there.base_url, key_withheld="It was not sent: name the server with --llm."))
+        assert "Authorization" not in there.requests[0].headers
+    assert str(error).endswith("asks for a key (401). It was not sent: name the server with --llm.")
+
+
+def test_a_key_in_the_clear_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_warned", set())
+    for url in ("http://10.0.0.1:8000/v1", "http://10.0.0.1:8000/v1", "https://10.0.0.2/v1", "http://127.0.0.1:9/v1"):
+        llm(url, api_key=KEY)
+    llm("http://10.0.0.3:8000/v1")
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "goes to 10.0.0.1:8000 without encryption" in record.getMessage()
+    assert KEY not in record.getMessage()
 
 
 @pytest.mark.parametrize("key", ["a\nb", "schlüssel", "a\x00b"])
@@ -776,6 +860,39 @@ def test_several_answers_at_once_and_from_within_a_running_loop() -> None:
         start = time.monotonic()
         assert asyncio.run(all_of_them()) == [[str(number)] for number in range(8)]
         assert time.monotonic() - start < 1.5
+
+
+def test_all_who_want_to_know_the_window_wait_together() -> None:
+    def script(exchange: Exchange) -> None:
+        time.sleep(0.5)
+        exchange.whole(200, "application/json", {"data": [{"id": "m", "max_model_len": 4096}]})
+
+    with scripted_server(script) as there:
+        model, windows = llm(there.base_url), []
+        threads = [threading.Thread(target=lambda: windows.append(model.window)) for _ in range(8)]
+        start = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (windows, len(there.requests)) == ([4096] * 8, 1)
+        assert time.monotonic() - start < 1.5
+
+
+def test_all_who_ask_a_server_that_does_not_answer_wait_no_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_LOOKUP_S", 0.5)
+    with socket.socket() as full:  # nothing comes back, and nothing settles: a connection that is never made
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with socket.create_connection(full.getsockname()):
+            model = llm(f"http://127.0.0.1:{full.getsockname()[1]}/v1")
+            threads = [threading.Thread(target=lambda: model.window) for _ in range(8)]
+            start = time.monotonic()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert time.monotonic() - start < 2.0
 
 
 def test_an_unforeseen_error_reaches_the_reader() -> None:

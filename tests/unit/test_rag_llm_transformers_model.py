@@ -14,7 +14,9 @@ from tiny_model import build_tiny_qwen
 from index.bundled import bundled_papers
 from index.errors import GenerationError, ModelLoadError
 from rag import CancelToken, Done, PaperQA, Token
-from rag.llm import transformers_loading
+from rag.answering.sentence_stream import SentenceStream, WrittenSentence
+from rag.llm import chat_template, transformers_loading
+from rag.llm.model import LocalModel, read_to_end
 from rag.llm.source import FolderSource, HubSource
 from rag.llm.transformers_model import LocalLLM
 from rag.settings import AnsweringSettings, RefusalSettings, Settings
@@ -481,3 +483,131 @@ def test_a_model_of_no_use_still_leaves_a_cited_answer(tiny_qwen: Path, tmp_path
     for sentence in answer.sentences:
         for citation in sentence.citations:
             assert qa.paper(citation.paper_id).abstract[citation.start : citation.end] == citation.quote
+
+
+# -- templates that are no use --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 1/0 }}",
+        "{% for i in range(1000000) %}{% endfor %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{{ 'x'.no.way }}",
+    ],
+)
+def test_whatever_a_template_raises_is_a_readable_error(tiny: LocalLLM, template: str) -> None:
+    tiny._tokenizer.chat_template = template
+    for asks in (lambda: tiny.prompt(MESSAGES), lambda: list(tiny.stream(MESSAGES, 5, CancelToken()))):
+        with pytest.raises(GenerationError, match=r"The chat template of .* fails: .*\. Name another model with --llm"):
+            asks()
+
+
+ENDLESS = "{% for i in range(90000) %}{% for j in range(90000) %}{% endfor %}{% endfor %}x"
+
+
+def templates_running() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "citewell-template"]
+
+
+def test_a_template_that_does_not_end_is_ended(tiny: LocalLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat_template, "_LIMIT_S", 0.5)
+    tiny._tokenizer.chat_template = ENDLESS
+    began = time.monotonic()
+    with pytest.raises(GenerationError, match=r"does not end within 0\.5 seconds\. Name another model"):
+        tiny.prompt(MESSAGES)
+    assert time.monotonic() - began < 2.0
+    assert not templates_running()
+
+
+def test_a_stop_ends_a_template(tiny: LocalLLM) -> None:
+    tiny._tokenizer.chat_template = ENDLESS
+    cancel, began = CancelToken(), time.monotonic()
+    threading.Timer(0.2, cancel.cancel).start()
+    assert list(tiny.stream(MESSAGES, 5, cancel)) == []
+    assert time.monotonic() - began < 2.0
+    assert not templates_running()
+
+
+# -- thinking, its end, and what the model tells of itself ----------------------------------------------------
+
+THOUGHTS = [
+    ("[THINK]The user asks. [/THINK]It needs 40.", ["[THINK]", "[/THINK]"]),
+    ("◁think▷The user asks. ◁/think▷It needs 40.", ["◁think▷", "◁/think▷"]),
+    (
+        "<|channel|>analysis<|message|>The user asks. <|end|><|start|>assistant<|channel|>final<|message|>It needs 40.",
+        ["<|channel|>", "<|message|>", "<|end|>", "<|start|>"],
+    ),
+    ("<|START_THINKING|>The user asks. <|END_THINKING|>It needs 40.", ["<|START_THINKING|>", "<|END_THINKING|>"]),
+]
+
+
+def writing(llm: LocalLLM, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a model write a text, and then its end."""
+    import torch
+
+    tokens = iter([*llm._tokenizer(text, add_special_tokens=False)["input_ids"], *llm._ends[:1] * 100])
+    forward = llm._model.forward
+
+    def scripted(*args: object, **kwargs: object) -> Any:
+        output = forward(*args, **kwargs)
+        output.logits[:] = torch.zeros_like(output.logits)
+        output.logits[:, -1, next(tokens)] = 9.0
+        return output
+
+    monkeypatch.setattr(llm._model, "forward", scripted)
+
+
+@pytest.mark.parametrize(("text", "tags"), THOUGHTS, ids=[tags[0] for _, tags in THOUGHTS])
+def test_thinking_whose_tags_are_special_tokens_stays_thinking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, tags: list[str]
+) -> None:
+    folder = build_tiny_qwen(tmp_path, vocab_size=1100)
+    tokenizer = local(folder)._tokenizer
+    tokenizer.add_special_tokens({"additional_special_tokens": [*tags, "<|other|>"]})
+    tokenizer.save_pretrained(folder)
+    llm = local(folder)
+    writing(llm, text.replace("It needs", "<|other|>It needs"), monkeypatch)
+    written, cut = read_to_end(llm.stream(said("How many?"), 90, CancelToken()))
+    assert (written, cut) == (text, False)  # the tags are there, and no other special token is
+    sentences = SentenceStream(2, llm.prompt(said("How many?")))
+    parts = [*sentences.feed(written), *sentences.end(cut=cut)]
+    assert [part.text for part in parts if isinstance(part, WrittenSentence)] == ["It needs 40."]
+    assert "".join(part for part in parts if isinstance(part, str)) == "It needs 40."
+
+
+def test_whether_the_limit_cut_the_text_is_told(tiny: LocalLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "It needs 40 tokens."
+    needed = len(tiny._tokenizer(text)["input_ids"])
+    for limit, cut in ((needed - 1, True), (needed, True), (needed + 1, False), (needed + 9, False)):
+        with monkeypatch.context() as patch:
+            writing(tiny, text, patch)
+            monkeypatch.setattr("rag.llm.ending._FROM_SHARE", 2.0)  # it would end the answer before
+            assert read_to_end(tiny.stream(said("How many?"), limit, CancelToken()))[1] is cut
+    cancel = CancelToken()
+    pieces = stream(tiny, "papers", 50, cancel)
+    next(pieces)
+    cancel.cancel()
+    assert read_to_end(pieces)[1] is False
+
+
+def test_a_model_tells_what_it_is(tiny: LocalLLM, tiny_qwen: Path) -> None:
+    assert isinstance(tiny, LocalModel)
+    assert tiny.parameters == sum(weight.numel() for weight in tiny._model.parameters())
+    assert tiny.dtype in ("float32", "bfloat16")
+    assert local(tiny_qwen, dtype="float16").dtype == "float16"
+    assert tiny.device == "cpu"
+
+
+def test_loading_draws_no_bar(tiny_qwen: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    from transformers.utils import logging
+
+    logging.enable_progress_bar()
+    local(tiny_qwen)
+    assert logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    local(tiny_qwen)
+    assert not logging.is_progress_bar_enabled()
+    logging.enable_progress_bar()
+    assert "%" not in capfd.readouterr().err

@@ -165,7 +165,7 @@ def test_a_model_that_fails_leaves_an_evidence_answer_and_a_note(tmp_path: Path)
 
     answer = open_qa(tmp_path, Failing()).ask("How is the accuracy drop avoided?")
     assert answer.sentences
-    assert "out of memory" in answer.trace.notes[0]
+    assert answer.reason == "The model failed before the end: out of memory"
 
 
 @pytest.mark.parametrize("by", ["window", "prompt_tokens"])

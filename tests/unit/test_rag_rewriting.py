@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from index.errors import GenerationError, ModelLoadError
 from index.paper import Paper
 from rag import Answer, CancelToken, Done, PaperQA, Sources, Status
-from rag.answering.llm_answerer import Draft
+from rag.answering.draft import Draft
 from rag.events import Event
 from rag.followup import Reference
 from rag.llm.shared import SharedModel
@@ -246,10 +246,15 @@ def test_a_stand_alone_question_makes_one_call(tmp_path: Path) -> None:
     assert len(answer.sentences) == 1
 
 
-def test_a_refused_question_makes_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("question", "threshold", "depends"),
+    [("What is the boiling point of tungsten on GOT-10k?", 0.5, False), (FOLLOW_UP, 1.0, True)],
+)
+def test_a_refused_question_makes_none(tmp_path: Path, question: str, threshold: float, depends: bool) -> None:
     llm = ScriptedLLM(SAID)
-    answer = open_qa(tmp_path, llm, 0.5).ask("What is the boiling point of tungsten on GOT-10k?", HISTORY)
+    answer = open_qa(tmp_path, llm, threshold).ask(question, HISTORY)
     assert answer.status == "refused"
+    assert (answer.trace.standalone_question != question) == depends
     assert llm.prompts == []
 
 

@@ -58,6 +58,12 @@ def shown(found: list[Part]) -> str:
         ("Paper 9 reports a gain.", [("Paper 9 reports a gain.", set())]),  # there is none
         ("The token [CLS] is kept [1].", [("The token [CLS] is kept.", {1})]),
         ("It reaches 81.3% [4] on v1.5 [5].", [("It reaches 81.3% on v1.5.", {4, 5})]),
+        ("They lie in [1, 2] and are scaled to [0, 1] [3].", [("They lie in (1, 2) and are scaled to (0, 1).", {3})]),
+        ("As is shown in [1, 2], it is fast.", [("It is fast.", {1, 2})]),
+        ("System: a new one is used [1]. It is fast.\nUser: thanks", [
+            ("A new one is used.", {1}), ("It is fast.", set())
+        ]),
+        ("Sources: none are needed [1].", [("None are needed.", {1})]),
         ("[1] [2]. … [3] - !", []),
         ("", []),
         ("<think>Is it? Yes. [1]</think>It is fast [2].", [("It is fast.", {2})]),

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from index.errors import ConfigError
-from rag.settings import Settings, describe, load_settings
+from rag.settings import Settings, describe, load_settings, tuned
 
 
 @pytest.fixture(autouse=True)
@@ -173,3 +173,42 @@ def test_a_missing_named_file_is_refused_with_who_named_it(monkeypatch):
 def test_a_folder_is_not_a_settings_file(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_settings(tmp_path)
+
+
+CODE = "[answering]\ntrust_remote_code = true\n"
+
+
+def test_a_file_that_was_merely_found_may_not_let_code_run(monkeypatch):
+    Path("citewell.toml").write_text(CODE)
+    with pytest.raises(ConfigError, match=r"sets answering\.trust.*CITEWELL_ANSWERING__TRUST_REMOTE_CODE=true"):
+        load_settings()
+    assert load_settings("citewell.toml").answering.trust_remote_code
+    assert not load_settings(overrides={"answering": {"trust_remote_code": False}}).answering.trust_remote_code
+    monkeypatch.setenv("CITEWELL_ANSWERING__TRUST_REMOTE_CODE", "true")
+    assert load_settings().answering.trust_remote_code
+    monkeypatch.delenv("CITEWELL_ANSWERING__TRUST_REMOTE_CODE")
+    monkeypatch.setenv("CITEWELL_CONFIG", "citewell.toml")
+    assert load_settings().answering.trust_remote_code
+    monkeypatch.delenv("CITEWELL_CONFIG")
+    Path("citewell.toml").write_text(CODE.replace("true", "false"))
+    assert not load_settings().answering.trust_remote_code
+
+
+def test_what_was_merely_found_is_known(monkeypatch):
+    Path("citewell.toml").write_text("[answering]\nllm = 'gpt2'\n")
+    assert load_settings().was_found("answering.llm")
+    assert tuned(load_settings(), {"refusal.threshold": 0.4}, Path("x")).was_found("answering.llm")
+    assert not load_settings().was_found("ui.port")
+    assert not load_settings("citewell.toml").was_found("answering.llm")
+    monkeypatch.setenv("CITEWELL_ANSWERING__LLM", "gpt2")
+    assert not load_settings().was_found("answering.llm")
+    assert not Settings().was_found("answering.llm")
+
+
+@pytest.mark.parametrize("address", ["http://user:pa55@host:80/v1#m", "https://pa55@host/v1", "http://u:p@pa55@host"])
+def test_a_password_in_an_address_is_not_described(address):
+    settings = Settings(answering={"llm": address})
+    (value,) = [row.value for row in describe(settings) if row.name == "answering.llm"]
+    assert "pa55" not in value
+    assert value.startswith(address[: address.index("//") + 2] + "…@host")
+    assert settings.answering.llm == address

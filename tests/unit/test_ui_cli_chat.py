@@ -13,6 +13,7 @@ from rag.answer import Answer, AnswerSentence, Citation, Source
 from rag.events import CancelToken, Done, Sentence, Sources, Status, Token
 from ui.cli import chat
 from ui.cli.app import app
+from ui.cli.interrupt import interrupt_cancels
 
 PAPER = Paper(id="p1", title="On Mixers", abstract="Mixers are slow. Mixers are heavy.")
 SOURCE = Source(PAPER, 1, 2.0, 0.5, 0.5, 0.5, 1, 1, marker=1)
@@ -144,7 +145,7 @@ def test_help_names_every_command(session):
 def test_the_first_interrupt_stops_the_answer_and_the_second_the_program():
     token = CancelToken()
     before = signal.getsignal(signal.SIGINT)
-    with chat._interrupt_cancels(token):
+    with interrupt_cancels(token):
         signal.raise_signal(signal.SIGINT)
         assert token.cancelled
         with pytest.raises(KeyboardInterrupt):

@@ -12,14 +12,15 @@ from fake_llm import ScriptedLLM
 from typer.testing import CliRunner
 
 from index.errors import ModelError, ModelLoadError
+from rag import model_check as check_module
 from rag.events import CancelToken
-from rag.llm import check as check_module
 from rag.llm import pulling
 from rag.llm.catalogue import RECOMMENDED
-from rag.llm.check import QUESTIONS, check_model, examine
 from rag.llm.hub_cache import cached_models
 from rag.llm.measuring import Generation, MeasuredModel
+from rag.llm.model import read_to_end
 from rag.llm.pulling import UNWANTED, WANTED, pull
+from rag.model_check import QUESTIONS, check_model, examine
 from rag.settings import AnsweringSettings, IndexSettings, Settings
 from ui.cli.app import app
 from ui.cli.layout import lay_out_table
@@ -99,6 +100,13 @@ def test_the_list_as_json(hub, monkeypatch):
     (cached,) = listed["cached"]
     assert (cached["path"], cached["complete"]) == (str(snapshot), True)
     assert f"Set: {MODEL}  (environment CITEWELL_ANSWERING__LLM)" in run("list").stdout
+
+
+def test_no_command_shows_a_password_in_the_address_of_a_server(monkeypatch):
+    monkeypatch.setenv("CITEWELL_ANSWERING__LLM", "http://me:pa55word@127.0.0.1:9/v1#m")
+    for arguments in ("models list", "models list --json", "models check", "config", "config --json"):
+        result = CliRunner().invoke(app, arguments.split())
+        assert "pa55word" not in result.output + str(result.exception), arguments
 
 
 def test_a_table_has_its_columns_side_by_side():
@@ -384,6 +392,9 @@ def test_check_of_a_real_model_of_random_weights(settings, tiny_qwen, monkeypatc
     monkeypatch.setattr(check_module, "QUESTIONS", QUESTIONS[:2])
     report = check_model(str(tiny_qwen), settings.model_copy(update={"answering": short}))
     assert report.verdict.startswith("not usable: no sentence of it was supported")
+    assert report.parameters > 100_000
+    assert report.dtype in ("float32", "bfloat16")
+    assert report.device.startswith(("cpu", "cuda", "mps"))
     assert report.tokens_per_s > 0
     assert {a.answerer for a in report.answers} == {"evidence"}
 
@@ -410,6 +421,12 @@ def test_speed_is_counted_from_the_first_piece():
     assert Generation(tokens=11, first_s=1.0, total_s=3.0).tokens_per_s == 5.0
     assert Generation(tokens=1, first_s=1.0, total_s=1.0).tokens_per_s is None
     assert Generation().tokens_per_s is None
+
+
+def test_a_measured_model_tells_whether_the_text_was_cut():
+    measured = MeasuredModel(ScriptedLLM("one two"))
+    assert read_to_end(measured.stream([], 100, CancelToken())) == ("one two", False)
+    assert read_to_end(measured.stream([], 7, CancelToken())) == ("one two", True)
 
 
 def test_every_models_command_is_in_the_readme():

@@ -16,7 +16,8 @@ from index.errors import ConfigError
 from index.paper import Paper
 from rag.answer import Answer
 from rag.events import CancelToken, Done, Event
-from ui.web.app import build_app, launch, serve
+from rag.settings import AnsweringSettings
+from ui.web.app import answers_at_once, build_app, launch, serve
 from ui.web.chat import Session
 from ui.web.script import CONVERSATION_JS, SOURCES_JS
 from ui.web.theme import CSS, HEAD, build_theme
@@ -146,6 +147,42 @@ def test_a_page_that_is_closed_stops_its_own_answer_alone() -> None:
         assert staying.running
         assert leaving.running
         assert (staying.running.cancelled, leaving.running.cancelled) == (False, True)
+
+
+def test_a_question_beside_a_running_answer_does_not_hide_it_from_leaving() -> None:
+    visitors, session, page = Visitors(), Session(running=CancelToken()), gr.Request(session_hash="one")
+    with visitors.answering(page, session):
+        with visitors.answering(page, session):
+            pass  # a second click: it is left out and ends at once
+        visitors.leave(page)
+    assert session.running
+    assert session.running.cancelled
+
+
+def test_a_new_conversation_beside_an_answer_that_still_ends_is_known_too() -> None:
+    visitors, page = Visitors(), gr.Request(session_hash="one")
+    old, new = Session(running=CancelToken()), Session(running=CancelToken())
+    with visitors.answering(page, new):
+        with visitors.answering(page, old):
+            pass
+        visitors.leave(page)
+    assert new.running
+    assert new.running.cancelled
+
+
+@pytest.mark.parametrize("waiting", [0, 16, 100])
+def test_nobody_waits_in_the_queue_of_gradio_while_the_model_has_places(waiting: int) -> None:
+    answering = AnsweringSettings(concurrent=2, max_waiting=waiting)
+    at_once = answers_at_once(answering)
+    page = build_app(RefusingQA(), at_once)
+    limits = {fn.concurrency_limit for fn in page.fns.values() if fn.concurrency_id == "answers"}
+    assert limits == {at_once}
+    assert at_once > 2 + waiting  # the reader answers those for whom there is no place
+    launch(page, "127.0.0.1", 0, at_once)
+    try:
+        assert page.max_threads > at_once  # a stop needs one, too
+    finally:
+        page.close(verbose=False)
 
 
 def test_the_look_needs_no_other_machine() -> None:

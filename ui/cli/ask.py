@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .interrupt import interrupt_cancels
 from .layout import lay_out_answer
 from .opening import collection, read_settings
 from .options import IndexOption, JsonOption, LlmOption, WhereOption
@@ -39,7 +40,11 @@ def ask(
         if as_json:
             emit(_answer(qa, text.strip(), where, k).to_dict())
         elif sys.stdout.isatty():
-            print_answer(qa.stream(text.strip(), where=where, k=k), quotes=True)
+            from rag.events import CancelToken
+
+            token = CancelToken()
+            with interrupt_cancels(token):
+                print_answer(qa.stream(text.strip(), where=where, k=k, cancel=token), quotes=True)
         else:
             say(lay_out_answer(_answer(qa, text.strip(), where, k)))
 

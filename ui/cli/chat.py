@@ -1,17 +1,16 @@
 """The command ``chat``: a conversation, typed or piped in. Follow-up questions are understood by ``rag``."""
 
 import contextlib
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from index.errors import CitewellError
 
+from .interrupt import interrupt_cancels
 from .layout import lay_out_sources
 from .opening import collection, read_settings
 from .options import IndexOption, LlmOption, WhereOption
@@ -19,7 +18,7 @@ from .output import fail, note, say, text_width
 from .printing import print_answer
 
 if TYPE_CHECKING:
-    from rag import CancelToken, ChatSession
+    from rag import ChatSession
 
 HELP = """\
 /sources    the papers behind the last answer, with the quoted sentences
@@ -104,25 +103,9 @@ def _ask(session: "ChatSession", question: str, where: str | None) -> None:
     from rag.events import CancelToken
 
     token = CancelToken()
-    with _interrupt_cancels(token):
+    with interrupt_cancels(token):
         print_answer(session.stream(question, where, cancel=token), quotes=False)
     say()
-
-
-@contextlib.contextmanager
-def _interrupt_cancels(token: "CancelToken") -> Iterator[None]:
-    """Let the first Ctrl-C stop the answer in good order and the second one stop the program."""
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        if token.cancelled:
-            raise KeyboardInterrupt
-        token.cancel()
-
-    previous = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
 def _show_sources(session: "ChatSession", argument: str) -> None:

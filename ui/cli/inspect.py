@@ -1,6 +1,7 @@
 """The commands that explain this installation: ``config`` and ``doctor``. They change no paper and no setting."""
 
 import platform
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import typer
@@ -41,12 +42,7 @@ def config(as_json: JsonOption = False) -> None:
     settings = _with_tuning(read_settings())
     rows = describe(settings)
     if as_json:
-        values = {
-            f"{group}.{field}": value
-            for group, fields in settings.model_dump(mode="json").items()
-            for field, value in fields.items()
-        }
-        emit([{**row._asdict(), "value": values[row.name]} for row in rows])
+        emit([{**row._asdict(), "value": str(row.value) if isinstance(row.value, Path) else row.value} for row in rows])
         return
     for row in rows:
         say(f"{row.name} = {'none' if row.value is None else row.value}  ({row.source})")

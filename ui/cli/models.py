@@ -13,8 +13,8 @@ from .options import JsonOption
 from .output import emit, fail, note, progress_bar, say, text_width
 
 if TYPE_CHECKING:
-    from rag.llm.check import CheckedAnswer, ModelReport
     from rag.llm.hub_cache import CachedModel
+    from rag.model_check import CheckedAnswer, ModelReport
 
 NOT_MEASURED = (
     "Memory is computed from the number of parameters, for weights alone; 4k context is what 4,096 tokens add in "
@@ -61,8 +61,8 @@ def _chosen() -> tuple[str | None, str]:
     from rag.settings import describe
 
     settings = read_settings()
-    source = next(row.source for row in describe(settings) if row.name == "answering.llm")
-    return settings.answering.llm, source
+    row = next(row for row in describe(settings) if row.name == "answering.llm")
+    return row.value, row.source
 
 
 def _recommended(cached: "list[CachedModel]") -> list[dict[str, Any]]:
@@ -140,9 +140,9 @@ def check(
         raise ValueError(
             "no language model is named and none is set: citewell models check MODEL, or set answering.llm"
         )
-    from rag.llm.check import check_model
+    from rag.model_check import check_model
 
-    with progress_bar(f"Loading {chosen}") as progress:
+    with progress_bar("Loading the model") as progress:
         report = check_model(chosen, settings, progress)
     if as_json:
         emit(_as_json(report))

@@ -39,9 +39,10 @@ def ui(
         if not len(qa):
             note("The collection is empty. Fill it: citewell add FILE, or start with --example.")
         note("Starting the web page …")
-        from ui.web.app import serve
+        from ui.web.app import answers_at_once, serve
 
-        serve(qa, settings.ui.host, settings.ui.port, open_browser=open_browser)
+        at_once = answers_at_once(settings.answering)
+        serve(qa, settings.ui.host, settings.ui.port, open_browser, at_once)
 
 
 def _may_take_example(qa: "PaperQA") -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from index.errors import CitewellError, ConfigError
+from rag.settings import AnsweringSettings
 
 from .chat import WENT_WRONG, Library, Session, View, respond
 from .render import render_status
@@ -20,9 +21,9 @@ from .visitors import Visitors
 
 logger = logging.getLogger(__name__)
 
-# More than can wait for a language model, which takes no time of the processor: nobody is to wait in Gradio's own
-# queue, where neither the question nor the place in the queue is shown.
-CONCURRENT_ANSWERS = 24
+_SERVER_CONCURRENT = 8  # answers that a server writes at the same time by default, the most of all models
+_READER_CONCURRENT = 8  # answers by the evidence reader, for those who find no place in the queue of the model
+_SPARE_THREADS = 16  # for what must not wait behind the answers, such as their stop
 _LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 _WELCOME = """
@@ -38,10 +39,26 @@ _SOURCES = """
 """
 
 
-def build_app(qa: Library) -> gr.Blocks:
+def answers_at_once(answering: AnsweringSettings) -> int:
+    """Return how many answers may be under way on the page: more than can be written by, and wait for, a model.
+
+    Waiting for a model takes no time of the processor. Nobody is to wait in Gradio's own queue, where neither the
+    question nor the place in the queue is shown.
+    """
+    return (answering.concurrent or _SERVER_CONCURRENT) + answering.max_waiting + _READER_CONCURRENT
+
+
+DEFAULT_AT_ONCE = answers_at_once(AnsweringSettings())
+
+
+def build_app(qa: Library, at_once: int = DEFAULT_AT_ONCE) -> gr.Blocks:
     """Build the chat page of a collection; each visitor has a conversation of their own.
 
     The look and the privacy switches of the server belong to its launch: see :func:`serve`.
+
+    Args:
+        qa: The papers to ask.
+        at_once: Answers that may be under way: see :func:`answers_at_once`.
     """
     with gr.Blocks(title="Citewell", analytics_enabled=False, fill_width=True) as demo:
         session = gr.State(Session())
@@ -81,7 +98,7 @@ def build_app(qa: Library) -> gr.Blocks:
         shown = [box, conversation, sources, examples, actions]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         visitors = Visitors()
-        answering = {"concurrency_limit": CONCURRENT_ANSWERS, "concurrency_id": "answers", **quiet}
+        answering = {"concurrency_limit": at_once, "concurrency_id": "answers", **quiet}
 
         def run(question: str, filter_text: str, visit: Session, request: gr.Request) -> Iterator[list[Any]]:
             with visitors.answering(request, visit):
@@ -107,7 +124,7 @@ def build_app(qa: Library) -> gr.Blocks:
                 logger.exception("a question to the API failed")
                 raise gr.Error(WENT_WRONG, print_exception=False) from exc
 
-        gr.events.api(answer, api_name="ask", concurrency_limit=CONCURRENT_ANSWERS, concurrency_id="answers")
+        gr.events.api(answer, api_name="ask", concurrency_limit=at_once, concurrency_id="answers")
         box.submit(run, [box, where, session], shown, **answering)
         again.click(run_again, [where, session], shown, **answering)
         for button in chosen:
@@ -123,7 +140,7 @@ def build_app(qa: Library) -> gr.Blocks:
     return page
 
 
-def launch(demo: gr.Blocks, host: str, port: int) -> str:
+def launch(demo: gr.Blocks, host: str, port: int, at_once: int = DEFAULT_AT_ONCE) -> str:
     """Start the server of a page in the background and return its address.
 
     Nothing is fetched from or sent to any other machine: no share link, telemetry, hub theme or web font.
@@ -132,6 +149,7 @@ def launch(demo: gr.Blocks, host: str, port: int) -> str:
         demo: What :func:`build_app` returned.
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
+        at_once: What :func:`build_app` was given.
 
     Raises:
         ConfigError: If the port is taken, or the address is not this machine's.
@@ -156,16 +174,23 @@ def launch(demo: gr.Blocks, host: str, port: int) -> str:
             enable_monitoring=False,
             footer_links=[],
             max_file_size="1kb",
+            max_threads=at_once + _SPARE_THREADS,
         )
     except OSError as exc:
         raise ConfigError(_taken(port)) from exc  # taken since it was checked
     return address
 
 
-def serve(qa: Library, host: str = "127.0.0.1", port: int = 7860, open_browser: bool = False) -> None:
+def serve(
+    qa: Library,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    open_browser: bool = False,
+    at_once: int = DEFAULT_AT_ONCE,
+) -> None:
     """Serve the chat page and block until interrupted; the address is written to standard output."""
-    demo = build_app(qa)
-    address = launch(demo, host, port)
+    demo = build_app(qa, at_once)
+    address = launch(demo, host, port, at_once)
     sys.stdout.write(f"Citewell is open at {address}\nPress Ctrl+C to stop.\n")
     sys.stdout.flush()
     if open_browser:

@@ -4,6 +4,7 @@ Gradio notices at once that a page was closed, but lets go of its answer only wi
 loads, reads its prompt, or is waited for may give none for minutes.
 """
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,23 +14,27 @@ from .chat import Session
 
 
 class Visitors:
-    """The sessions of the pages that have an answer under way, by Gradio's name for the page."""
+    """The sessions that have an answer under way, each with Gradio's name for its page."""
 
     def __init__(self) -> None:
-        self._answering: dict[str, Session] = {}
+        self._answering: dict[int, tuple[str, Session]] = {}
+        self._numbers = itertools.count()
 
     @contextmanager
     def answering(self, request: gr.Request, session: Session) -> Iterator[None]:
-        """Know the session of a page for as long as its answer is made."""
-        page = request.session_hash or ""
-        self._answering[page] = session
+        """Know the session of a page for as long as its answer is made.
+
+        A page can be here several times: a second click comes and goes while the first is being answered.
+        """
+        number = next(self._numbers)
+        self._answering[number] = (request.session_hash or "", session)
         try:
             yield
         finally:
-            self._answering.pop(page, None)
+            del self._answering[number]
 
     def leave(self, request: gr.Request) -> None:
         """Stop the answer of a page that was closed, if there is one."""
-        session = self._answering.get(request.session_hash or "")
-        if session:
-            session.stop()
+        for page, session in list(self._answering.values()):
+            if page == (request.session_hash or ""):
+                session.stop()

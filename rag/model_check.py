@@ -1,7 +1,7 @@
 """Try a language model on this machine: five questions on bundled papers, through the ordinary way to an answer.
 
 It tells whether the model runs, how fast, and whether what it writes stands on the papers. Five questions are no
-measurement of quality; that is ``citewell eval answers``. Of this package it is the only module that knows of papers.
+measurement of quality; that is ``citewell eval answers``.
 """
 
 import sys
@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from index.progress import Progress, silent
 
-from ..events import Done, Event, Sentence
-from ..settings import AnsweringSettings, IndexSettings, Settings
-from .loading import check_source, load_model
-from .measuring import Generation, MeasuredModel
-from .model import LanguageModel
+from .events import Done, Event, Sentence
+from .llm.loading import check_source, load_model
+from .llm.measuring import Generation, MeasuredModel
+from .llm.model import LanguageModel, LocalModel
+from .settings import AnsweringSettings, IndexSettings, Settings
 
 if TYPE_CHECKING:
     from index.paper import Paper
 
-    from ..answer import Answer
+    from .answer import Answer
 
 _OTHER_PAPERS = 35  # beside those that answer, so that there is something to find
 
@@ -180,8 +180,8 @@ def check_model(source: str, settings: Settings, progress: Progress = silent) ->
         ModelLoadError: If it cannot be loaded.
     """
     steps = len(QUESTIONS) + 2
-    progress(0, steps, f"Loading {source}")
     check_source(source)
+    progress(0, steps, f"Loading {source}")
     began = time.perf_counter()
     model = load_model(source, settings)
     load_s = time.perf_counter() - began
@@ -197,7 +197,7 @@ def examine(model: LanguageModel, settings: Settings, progress: Progress = silen
         progress: Told of each step.
         load_s: How long it took to load it, in seconds, for the report.
     """
-    from ..qa import PaperQA
+    from .qa import PaperQA
 
     measured, answers, failure = MeasuredModel(model), [], ""
     with tempfile.TemporaryDirectory(prefix="citewell-check-") as folder:
@@ -217,11 +217,12 @@ def examine(model: LanguageModel, settings: Settings, progress: Progress = silen
                     break
         finally:
             qa.close()
+    local = model if isinstance(model, LocalModel) else None
     return ModelReport(
         name=model.name,
-        parameters=getattr(model, "parameters", None),
-        dtype=str(getattr(model, "dtype", "")).removeprefix("torch."),  # a model on a server has none of the three
-        device=str(getattr(model, "device", "")),
+        parameters=local.parameters if local else None,
+        dtype=local.dtype if local else "",
+        device=local.device if local else "",
         window=model.window,
         load_s=load_s,
         answers=tuple(answers),
