@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from index.errors import EvalDataError
 
 from .dataset import Question
-from .lines import read_lines
+from .lines import read_values
 
 _Text = Annotated[str, Field(pattern=r"\S")]
 
@@ -84,14 +84,7 @@ def load_drafts(path: str | Path, questions: Sequence[Question]) -> list[tuple[Q
     """
     path, by_id = Path(path), {question.id: question for question in questions}
     found = []
-    for number, line in read_lines(path):
-        where = f"{path}, line {number}"
-        try:
-            draft = _DRAFT.validate_json(line)
-        except ValidationError as exc:
-            first = exc.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise EvalDataError(f"{where}, field {field}: {first['msg']}") from exc
+    for where, draft in read_values(path, _DRAFT):
         question = by_id.get(draft.id)
         if question is None:
             raise EvalDataError(f"{where}, field id: there is no question {draft.id!r}. Name the file it is in.")

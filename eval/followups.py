@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
 from index.errors import EvalDataError
 from index.terms import question_terms
 
-from .lines import read_lines
+from .lines import read_values
 from .run import Bars, Dataset, Row, Run
 from .standalone import standalone
 from .summary import Definition, summarise
@@ -100,15 +100,9 @@ def load_follow_ups(path: str | Path) -> list[FollowUp]:
     """
     path = Path(path)
     rows: dict[str, FollowUp] = {}
-    for number, line in read_lines(path):
-        try:
-            row = _FOLLOW_UP.validate_json(line)
-        except ValidationError as exc:
-            first = exc.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise EvalDataError(f"{path}, line {number}, field {field or 'none'}: {first['msg']}") from exc
+    for where, row in read_values(path, _FOLLOW_UP):
         if row.id in rows:
-            raise EvalDataError(f"{path}, line {number}, field id: {row.id!r} is the id of an earlier line, too.")
+            raise EvalDataError(f"{where}, field id: {row.id!r} is the id of an earlier line, too.")
         rows[row.id] = row
     if not rows:
         raise EvalDataError(f"{path} holds no questions. Write one JSON object per line.")

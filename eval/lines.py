@@ -1,11 +1,15 @@
-"""Read a text file line by line, or one JSON object per line, with errors that name the place. Knows no dataset."""
+"""Read a text file line by line, or one JSON value per line, with errors that name the place. Knows no dataset."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from index.errors import EvalDataError
+
+_T = TypeVar("_T")
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -37,4 +41,21 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             raise EvalDataError(f"{where}: is not JSON ({exc}). Write one JSON object per line.") from exc
         if not isinstance(value, dict):
             raise EvalDataError(f"{where}: is not a JSON object. Write one JSON object per line.")
+        yield where, value
+
+
+def read_values(path: Path, form: TypeAdapter[_T]) -> Iterator[tuple[str, _T]]:
+    """Yield each line of a file as a value of a form, with the words for its place.
+
+    Raises:
+        EvalDataError: If the file cannot be read, or a line is not of that form; the message names the field.
+    """
+    for number, line in read_lines(path):
+        where = f"{path}, line {number}"
+        try:
+            value = form.validate_json(line)
+        except ValidationError as exc:
+            first = exc.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise EvalDataError(f"{where}, field {field or 'none'}: {first['msg']}") from exc
         yield where, value

@@ -5,7 +5,8 @@ and closeness in meaning and words say so together, and nothing in it contradict
 
 - every number in it stands in the quotes: digits, and the words two to twelve, "three" and "3" being the same, with the
   same unit where both have one; "one" only before a unit; also in another form ("10k"), as a near bound ("more than
-  five" for 5.1) or as a count of what they list ("all three"), and not in another's place, with another sign or bound;
+  five" for 5.1) or as a count of what they list ("all three"), and not in another's place, with another sign or bound
+  (:mod:`rag.figures`);
 - every name in it (a word with inner capitals, with digits or in capitals anywhere; a capitalised word unless it opens
   the sentence) stands in the *title or abstract* of the cited paper, see :func:`rag.names.mentions`: a quote often
   says "our method" where the sentence has to name it;
@@ -13,7 +14,7 @@ and closeness in meaning and words say so together, and nothing in it contradict
   nor the other way round (:mod:`rag.denial`);
 - no word of it has its opposite in its place ("higher", "lower"; "add" and "remove" beside the same word);
 - it does not have the two sides of a relation ("outperforms", "is smaller than") crosswise (:mod:`rag.roles`);
-- it does not say "all" for "some", nor "only" of what is one of several.
+- it does not say "all" for "some", nor "only" of what is one of several (:mod:`rag.scope`).
 
 Not checked by rule: what a number or a name is said of, unless the word that follows it tells, ordinals, number words
 beyond twelve, a capitalised word that opens the sentence, a negation of what the quotes put into other words, two
