@@ -227,6 +227,7 @@ def followups(
     out: Annotated[Path, typer.Option(help="Where the report is written; HTML beside it.")] = Path(
         "eval-followups.json"
     ),
+    llm: Annotated[str | None, typer.Option(help="Let this language model word them, too, as in citewell ask.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Word N questions, spread over the file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the full report as JSON.")] = False,
 ) -> None:
@@ -236,12 +237,17 @@ def followups(
     """
     check_out(out)
 
-    from .followups import load_follow_ups, run_followups
+    from .followups import SYSTEMS, by_model, load_follow_ups, run_followups
     from .run import Dataset
 
-    asked = spread(load_follow_ups(file), limit)
+    asked, systems = spread(load_follow_ups(file), limit), dict(SYSTEMS)
+    if llm is not None:
+        from rag import load_settings
+        from rag.llm.loading import load_model
+
+        systems["llm"] = by_model(load_model(llm, load_settings(overrides={"answering": {"llm": llm}})))
     with progress_bar("Wording") as tell:
-        run = run_followups(asked, Dataset.of_file(file), {"eval": {"limit": limit}}, tell)
+        run = run_followups(asked, Dataset.of_file(file), {"eval": {"limit": limit, "llm": llm}}, tell, systems=systems)
     publish(run, out, as_json)
 
 

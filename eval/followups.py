@@ -15,6 +15,9 @@ from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 
 from index.errors import EvalDataError
 from index.terms import question_terms
+from rag.events import CancelToken
+from rag.llm.model import LanguageModel
+from rag.rewriting import reworded
 
 from .lines import read_values
 from .run import Bars, Dataset, Row, Run
@@ -84,10 +87,25 @@ def without_history(question: str, history: History) -> str:
 SYSTEMS: Mapping[str, Rewrite] = {"raw": as_asked, "standalone": standalone, "no_history": without_history}
 """The systems that are always measured; the names begin those of their measures."""
 
+
+def by_model(llm: LanguageModel) -> Rewrite:
+    """Return the system that lets a language model word a question, as answering does; the question where it fails to.
+
+    Raises:
+        GenerationError: While wording, if the model fails.
+    """
+
+    def rewrite(question: str, history: History) -> str:
+        return (reworded(llm, question, history, CancelToken()) if history else "") or question
+
+    return rewrite
+
+
 _LABELS = {
     "raw": "the question as asked",
     "standalone": "the stand-alone question",
     "no_history": "the same without the conversation",
+    "llm": "the language model's wording",
 }
 
 
@@ -181,7 +199,7 @@ def _definitions(name: str) -> list[Definition]:
     return [
         Definition(name=f"{name}_{kind}", label=text, column="" if name == "no_history" else column, cluster=_cluster)
         for kind, text, column in kinds
-        if name == "standalone" or not kind.startswith("left")
+        if name in ("standalone", "llm") or not kind.startswith("left")
     ]
 
 

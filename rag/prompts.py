@@ -73,6 +73,8 @@ Earlier answer: {answer}
     "answer",
 )
 
+SAID = _template("Earlier {who}: {text}\n", "who", "text")
+
 PAPER = _template("[{number}] {title}{year}\n{text}", "number", "title", "year", "text")
 
 EVIDENCE_FIRST = _template("Key sentences: {evidence}\nAlso: {rest}", "evidence", "rest")
@@ -92,6 +94,7 @@ The follow-up question, rewritten to stand alone:""",
 )
 
 _EARLIER_WORDS = 80  # of an earlier question or answer: enough to resolve "it", too few to crowd out the papers
+_TOLD_MESSAGES = 4  # of a conversation, to reword its last question
 _EVIDENCE_SENTENCES = 3
 
 
@@ -121,8 +124,18 @@ def build_messages(
 
 
 def build_rewrite_messages(question: str, history: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """Return the chat messages that ask for a follow-up question's stand-alone wording; arguments as above."""
-    return _chat(REWRITE_SYSTEM, REWRITE.fill(earlier=_earlier(history), question=neutralise(question)))
+    """Return the chat messages that ask for a follow-up question's stand-alone wording.
+
+    Args:
+        question: One line of text.
+        history: As above. The last messages are told, also questions that were not answered.
+    """
+    told = "".join(
+        SAID.fill(who="question" if message["role"] == "user" else "answer", text=_shortened(strip_markers(said)))
+        for message in history[-_TOLD_MESSAGES:]
+        if (said := message["content"]).strip()
+    )
+    return _chat(REWRITE_SYSTEM, REWRITE.fill(earlier=f"{told}\n" if told else "", question=neutralise(question)))
 
 
 def _chat(system: Template, request: str) -> list[dict[str, str]]:

@@ -56,12 +56,20 @@ def rewrite(
         if llm is None:
             return ""
         yield Status("rewrite", "Putting the question in its own words")
-        messages = build_rewrite_messages(question, history)
-        text = _first_line(llm, messages, cancel)
-        return "" if cancel.cancelled else accepted(text, question, history)  # a stop may have cut it anywhere
+        return reworded(llm, question, history, cancel)
     except (GenerationError, ModelLoadError) as exc:
         draft.give_up(str(exc))
         return ""
+
+
+def reworded(llm: LanguageModel, question: str, history: Sequence[Mapping[str, str]], cancel: CancelToken) -> str:
+    """Return a model's stand-alone wording of a question; "" if there is none that can be used, or a stop came.
+
+    Raises:
+        GenerationError: If the model fails.
+    """
+    text = _first_line(llm, build_rewrite_messages(question, history), cancel)
+    return "" if cancel.cancelled else accepted(text, question, history)  # a stop may have cut it anywhere
 
 
 def accepted(text: str, question: str, history: Sequence[Mapping[str, str]]) -> str:

@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from fake_llm import ScriptedLLM
 from typer.testing import CliRunner
 
 import eval.cli
 from eval.compare import compare_runs
-from eval.followups import SYSTEMS, FollowUp, load_follow_ups, run_followups, word_f1
+from eval.followups import SYSTEMS, FollowUp, by_model, load_follow_ups, run_followups, word_f1
 from eval.run import Dataset, parse_run, run_json
 from index.errors import EvalDataError
 
@@ -96,7 +97,19 @@ def test_a_system_that_loses_the_question_scores_nothing():
 def test_another_system_is_one_function():
     run = measured(ROWS, llm=lambda question, history: f"{question} {len(history)}")
     assert [row.details["llm"][-1] for row in run.rows] == ["0", "1", "2", "1"]
-    assert {measure.name for measure in run.measures} == {"llm_f1", "llm_f1_depends", "llm_f1_alone"}
+    kinds = ("f1", "f1_depends", "f1_alone", "left", "left_later")
+    assert {measure.name for measure in run.measures} == {f"llm_{kind}" for kind in kinds}
+
+
+def test_a_language_model_is_one_too_and_is_only_asked_where_there_is_a_conversation():
+    llm = ScriptedLLM("Is throat cancer treatable?", "I do not know.")
+    system = by_model(llm)
+    history = [{"role": "user", "content": "What is throat cancer?"}]
+    assert system("Is it treatable?", []) == "Is it treatable?"
+    assert llm.prompts == []
+    assert system("Is it treatable?", history) == "Is throat cancer treatable?"
+    assert system("Is it treatable?", history) == "Is it treatable?"  # what is no rewriting is not used
+    assert "Earlier question: What is throat cancer?" in llm.prompts[0]
 
 
 def test_intervals_resample_conversations():

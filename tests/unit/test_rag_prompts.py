@@ -81,6 +81,17 @@ def test_the_rewriting_prompt_is_this() -> None:
     )
 
 
+def test_unanswered_questions_are_told_to_who_rewords() -> None:
+    history = [{"role": "user", "content": f"What is {name}?"} for name in ("A", "B", "C", "D", "E")]
+    (_, user) = build_rewrite_messages("And its size?", history)
+    assert user["content"].startswith(
+        "Earlier question: What is B?\nEarlier question: What is C?\nEarlier question: What is D?\n"
+        "Earlier question: What is E?\n\nFollow-up question: And its size?\n"
+    )
+    (_, user) = build_rewrite_messages("And its size?", [])
+    assert user["content"].startswith("Follow-up question: And its size?")
+
+
 def asked(history: list[dict[str, str]]) -> str:
     return build_messages("Does it need labels?", [evidence("RIFormer", "We remove mixers.", 2023)], history)[1][
         "content"
