@@ -21,14 +21,14 @@ def grounded(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Run:
     qa = PaperQA.open(tmp_path_factory.mktemp("grounding") / "papers.idx", llm=writer, settings=settings)
     qa.add(bundled_papers())
     drafts = load_drafts(EXAMPLE_DRAFTS, load_questions(EXAMPLE_QUESTIONS))
-    return run_grounding(qa, writer, drafts[::11], Dataset.of_file(EXAMPLE_DRAFTS), {})  # 20 of 220: the rest is slow
+    return run_grounding(qa, writer, drafts[::10], Dataset.of_file(EXAMPLE_DRAFTS), {})  # 22 of 220: all take minutes
 
 
 def test_grounding_keeps_what_is_true_and_removes_what_is_invented(grounded: Run) -> None:
     assert grounded.measure("citation_precision").value >= 0.9
     assert grounded.measure("citation_recall").value >= 0.8
     assert grounded.measure("invented_removed").value >= 0.85
-    assert grounded.measure("true_kept").value >= 0.85
+    assert grounded.measure("true_kept").value >= 0.88
 
 
 @pytest.fixture(scope="module")

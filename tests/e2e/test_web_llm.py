@@ -174,7 +174,7 @@ def test_stop_ends_the_model_and_keeps_what_is_settled(visit, library: OpenLibra
 
 
 def test_a_dropped_draft_is_cleared_counted_and_told_at_once(visit, library: OpenLibrary) -> None:
-    papers = library(ENDLESS)
+    papers = library(ENDLESS, delay_s=0.15)  # slow enough that a browser sees what is soon gone
     one: Visit = visit(papers.address)
     one.submit(QUESTION)
     text = one.page.locator("#cw-turn-1 .cw-text")

@@ -17,7 +17,7 @@ from index.errors import GenerationError, IndexNotFoundError, IndexStoreError, M
 from index.paper import Paper
 from index.sentences import sentence_spans
 from rag import Answer, CancelToken, ChatSession, Done, PaperQA, Sentence, Sources, Status, Token
-from rag.settings import AnsweringSettings, RefusalSettings, Settings
+from rag.settings import AnsweringSettings, EvidenceSettings, RefusalSettings, Settings
 
 T = TypeVar("T")
 
@@ -87,6 +87,11 @@ def test_an_answer_quotes_the_sentence_that_answers(qa: PaperQA) -> None:
     check_promises(qa, answer)
 
 
+def quick(threshold: float) -> Settings:
+    """Return settings for many answers: what is promised does not depend on the reader."""
+    return Settings(refusal=RefusalSettings(threshold=threshold), evidence=EvidenceSettings(reader="similarity"))
+
+
 WORDS = "token mixers audio search vision accuracy drop papers which compare vs it MNIST-1D 40 GOT-10k nobel".split()
 WORDS += "each another paper ?".split()
 
@@ -101,7 +106,7 @@ def test_every_answer_keeps_its_promises(
     tmp_path_factory: pytest.TempPathFactory, questions: list[list[str]], threshold: float, k: int
 ) -> None:
     folder = tmp_path_factory.mktemp("qa")
-    qa = open_qa(folder, settings=Settings(refusal=RefusalSettings(threshold=threshold)))
+    qa = open_qa(folder, settings=quick(threshold))
     history: list[dict[str, str]] = []
     chat = qa.chat()
     for words in questions:
@@ -128,7 +133,7 @@ def test_every_answer_keeps_its_promises(
 def test_whatever_a_model_writes_only_supported_sentences_stay(
     tmp_path_factory: pytest.TempPathFactory, reply: list[str]
 ) -> None:
-    qa = open_qa(tmp_path_factory.mktemp("qa"), ScriptedLLM("".join(reply)))
+    qa = open_qa(tmp_path_factory.mktemp("qa"), ScriptedLLM("".join(reply)), quick(0.0))
     answer = qa.ask("What about token mixers and audio tokens?")
     check_promises(qa, answer)
     assert "99.9" not in answer.text
