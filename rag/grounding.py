@@ -1,7 +1,8 @@
 """Check the sentences a language model wrote against the abstracts. Writes nothing itself.
 
 A sentence is kept when one or two sentences of one abstract, its quotes, support it: the evidence reader's support head
-and closeness in meaning and words say so together, and nothing in it contradicts the quotes (:mod:`rag.contradiction`):
+and closeness in meaning and words say so together, or the paper's title says all of it; and nothing in it contradicts
+the quotes (:mod:`rag.contradiction`):
 
 - every number in it stands in the quotes: digits, and the words two to twelve, "three" and "3" being the same, with the
   same unit where both have one; "one" only before a unit; also in another form ("10k"), as a near bound ("more than
@@ -130,7 +131,7 @@ def ground(
 def _agreeing(text: str, found: StoredPaper, best: _Quote, others: Sequence[_Quote]) -> tuple[list[_Quote], str]:
     """Return the quotes to cite, one or two, and why they do not support ``text``, "" if they do."""
     floor = max(MIN_SUPPORT, _SECOND_QUOTE * best.score)
-    near = [quote for quote in others if quote.score >= floor][:1]
+    near = [quote for quote in others if quote.score >= floor and not best.in_title][:1]
     reason = _what_differs(text, found, [best, *near])
     if reason and near and not _what_differs(text, found, [best]):
         return [best], ""  # it is the second quote alone that differs
@@ -149,7 +150,9 @@ def _changes_paper(written: WrittenSentence, paper: int, hits: Sequence[Hit], sp
 
 def _what_differs(text: str, stored: StoredPaper, chosen: Sequence[_Quote]) -> str:
     """Return why the chosen quotes do not support ``text``, "" if they do."""
-    quoted = " ".join(stored.paper.abstract[slice(*stored.sentences[quote.sentence])] for quote in chosen)
+    title = [stored.paper.title] if chosen[0].in_title else []
+    sentences = [stored.paper.abstract[slice(*stored.sentences[quote.sentence])] for quote in chosen]
+    quoted = " ".join([*title, *sentences])
     own_name, colon, _ = stored.paper.title.partition(":")
     return contradiction(
         text,

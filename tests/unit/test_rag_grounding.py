@@ -1,6 +1,7 @@
 """A model's sentences are kept only where an abstract supports them, numbers and names included."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from index.terms import document_terms
 from rag.answer import AnswerSentence, DroppedSentence, Source
 from rag.answering.sentence_stream import SentenceStream, WrittenSentence
 from rag.citations import Markers, cite
-from rag.evidence.reader import PaperEvidence
+from rag.evidence.reader import PaperEvidence, Reading
 from rag.evidence.similarity import SimilarityReader
 from rag.grounding import Grounded
 from rag.grounding import ground as ground_written
@@ -229,3 +230,36 @@ def test_a_list_line_says_what_its_paper_does_and_code_links_come_last() -> None
     assert evidence.order[-1] == 2
     (asked,) = read_all(query("code for images", code=1.0, imag=1.0), [hit("T", abstract)], Form.SINGLE)
     assert asked.order[0] == 2
+
+
+class Doubting(SimilarityReader):
+    """A reader that finds no support anywhere."""
+
+    def judge(self, query: Query, papers: Any) -> list[Reading]:
+        return [replace(reading, support=reading.support * 0 - 9) for reading in super().judge(query, papers)]
+
+
+NAMED = read_all(
+    query("mixers"),
+    [
+        hit(
+            "RIFormer: A Vision Backbone While Removing Token Mixers",
+            "Code for RIFormer token mixers: https://x.org/riformer. We study a backbone. It is small.",
+        )
+    ],
+    Form.SINGLE,
+)
+
+
+@pytest.mark.parametrize("text", ["RIFormer removes the token mixers.", "The paper is called RIFormer."])
+def test_what_a_title_says_is_kept_whatever_the_reader_makes_of_it(text: str) -> None:
+    result = ground(text, NAMED, Doubting(), query, Markers())
+    assert isinstance(result, AnswerSentence)
+    assert "https" not in result.citations[0].quote  # where the code is supports nothing
+
+
+@pytest.mark.parametrize(
+    "text", ["RIFormer removes the attention.", "Token mixers are removed.", "RIFormer does not remove token mixers."]
+)
+def test_a_title_supports_no_more_than_it_says_and_only_of_its_paper(text: str) -> None:
+    assert isinstance(ground(text, NAMED, Doubting(), query, Markers()), DroppedSentence)
