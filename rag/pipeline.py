@@ -5,7 +5,7 @@ Search, read, decide whether to answer, write, cite. Each stage is a module of i
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from index.filters import Where
@@ -110,8 +110,7 @@ class Pipeline:
             cancel: Stops the answer.
             markers: Gives cited papers their numbers.
         """
-        with ExitStack() as stack:
-            turn = stack.enter_context(self._llm.turn()) if self._llm else None
+        with self._llm.turn() if self._llm else nullcontext() as turn:
             yield from self._run(question, history, where, k, cancel, markers, turn)
 
     def _run(
@@ -195,6 +194,7 @@ class Pipeline:
         markers: Markers,
         said_before: Sequence[Mapping[str, str]],
     ) -> Iterator[Event]:
+        """Let the language model write from the papers that were read; the others that were found may support it."""
         writer = LLMAnswerer(self._load_reader(), self._retriever.query, self._settings.answering)
         single = form is Form.SINGLE
         given = considered.evidence[:PROMPT_PAPERS] if single else considered.evidence
